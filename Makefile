@@ -1,0 +1,43 @@
+# `make help` lists what there is. Everything runs in .venv, which is made from the hash-locked requirements.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON ?= python3
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format dashboards docs-metrics lock clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the exporter, and Prometheus and Grafana where installed.
+	@$(VENV)/bin/ledger-exporter demo
+
+test: $(VENV)/.made ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
+	@scripts/install-tools
+	@$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.made ## Check style (ruff) and types (mypy --strict).
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/.made ## Format the code.
+	@$(VENV)/bin/ruff format .
+
+dashboards: $(VENV)/.made ## Write grafana/dashboards/*.json from grafana/build/.
+	@$(VENV)/bin/python -m grafana.build
+
+docs-metrics: $(VENV)/.made ## Write docs/metrics.md from the metrics' declarations.
+	@$(VENV)/bin/python -m scripts.metrics_page
+
+lock: $(VENV)/.made ## Lock the dependencies anew, with hashes.
+	@scripts/lock
+
+clean: ## Remove what make made.
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made: requirements-build.txt requirements-dev.txt pyproject.toml scripts/make-venv
+	@scripts/make-venv $(VENV)
+	@touch $@

@@ -1,0 +1,113 @@
+"""The composition root: opens, wires and closes everything that serves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exporter import config_file
+from exporter.config import Config
+from exporter.errors import ConfigError, ExporterError, SourceError
+from exporter.ledgers.source import Source
+from exporter.refresh import Published, Refresh
+from exporter.scheduler import Scheduler
+from exporter.snapshot import Reference, Reload
+
+log = logging.getLogger(__name__)
+
+
+def open_sources(config: Config, environment: Mapping[str, str] | None = None) -> dict[str, Source]:
+    """Return a `Source` for each database in the configuration; none connects yet.
+
+    Raises:
+        ConfigError: a connection string cannot be used.
+    """
+    environment = os.environ if environment is None else environment
+    sources: dict[str, Source] = {}
+    problems: list[str] = []
+    for name, source in config.sources.items():
+        try:
+            sources[name] = Source(
+                name, source.conninfo(environment), source.password(environment), config.refresh.timeout
+            )
+        except SourceError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError(problems)
+    return sources
+
+
+class App:
+    """The running exporter, without its HTTP server: refreshes by schedule, publishes, reloads."""
+
+    def __init__(self, config_path: Path) -> None:
+        """Load the configuration and prepare everything; nothing runs yet.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+        """
+        self._config_path = config_path
+        config = config_file.load(config_path)
+        self._sources = open_sources(config)
+        self._refresh = Refresh(config, self._sources, Reload(success=_now().timestamp()))
+        self._pass = threading.Lock()
+        self._stopping = threading.Event()
+        self.ready = threading.Event()
+        self.published: Reference[Published] = Reference(self._refresh.empty())
+        self._scheduler = Scheduler(self.run_pass, config.refresh.interval)
+
+    def start(self) -> None:
+        """Begin to refresh."""
+        self._scheduler.start()
+
+    def run_pass(self) -> None:
+        """Refresh once and publish; whatever goes wrong is logged, and the next pass is a new chance."""
+        with self._pass:
+            if self._stopping.is_set():
+                return
+            try:
+                self.published.swap(self._refresh.run(_now()))
+            except Exception:
+                log.exception("refresh failed unexpectedly; the last snapshot stays")
+            self.ready.set()
+
+    def reload(self) -> None:
+        """Load the configuration again; what is published changes when the first pass under it is done.
+
+        Raises:
+            ExporterError: the configuration cannot be used; the one before stays in force, and a metric says so.
+        """
+        with self._pass:
+            try:
+                config = config_file.load(self._config_path)
+                sources = open_sources(config)
+            except ExporterError as error:
+                self._refresh.reload = Reload(successful=False, success=self._refresh.reload.success)
+                self.published.swap(self._refresh.restate(_now()))
+                log.error("configuration not reloaded; the one before stays", extra={"error": str(error)})  # noqa: TRY400
+                raise
+            refresh = Refresh(config, sources, Reload(success=_now().timestamp()))
+            refresh.inherit(self._refresh)
+            former, self._sources, self._refresh = self._sources, sources, refresh
+            for source in former.values():
+                source.close()
+        log.info("configuration reloaded", extra={"file": str(self._config_path)})
+        self._scheduler.reschedule(config.refresh.interval)
+
+    def stop(self) -> None:
+        """End: no pass begins any more, and a running one is interrupted."""
+        self._stopping.set()
+        self._scheduler.stop()
+        for source in self._sources.values():
+            source.interrupt()
+        with self._pass:
+            for source in self._sources.values():
+                source.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

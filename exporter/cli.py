@@ -1,0 +1,124 @@
+"""The command line; errors become exit codes here: 2 for a configuration that cannot be used, 1 for anything else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+
+from exporter import __version__, logs
+from exporter.app import App
+from exporter.errors import ConfigError, ExporterError
+from exporter.web import serve as serve_http
+
+_ENVIRONMENT = "LEDGER_EXPORTER"
+
+
+_LATE_COMMANDS = {"demo": "exporter.demo.command"}
+"""Commands loaded when they are asked for: a serving exporter has no use for their code."""
+
+
+class _Commands(click.Group):
+    """The commands; options without one are those of `serve`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `serve` before arguments that name no command."""
+        if not args or (args[0].startswith("-") and args[0] not in {"--help", "-h", "--version"}):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return [*super().list_commands(ctx), *_LATE_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name in _LATE_COMMANDS:
+            command: click.Command = getattr(importlib.import_module(_LATE_COMMANDS[cmd_name]), cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _option(name: str, *names: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own settings
+    """Declare an option that the environment may give too: `--log.level` as LEDGER_EXPORTER_LOG_LEVEL."""
+    variable = f"{_ENVIRONMENT}_{name.removeprefix('--').replace('.', '_').replace('-', '_').upper()}"
+    settings = {"envvar": variable, "show_envvar": True, "show_default": True, **settings}
+    return click.option(name, *names, **settings)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Without a command, `serve` runs. Every option can also be given by the environment variable shown.",
+)
+@click.version_option(__version__, prog_name="ledger-exporter")
+def cli() -> None:
+    """Publish where an AI platform's money goes, and what it gets for it, as Prometheus metrics."""
+
+
+@cli.command()
+@_option(
+    "--config.file",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("ledger-exporter.yml"),
+    help="The configuration.",
+)
+@_option(
+    "--web.listen-address",
+    "addresses",
+    multiple=True,
+    default=[":9851"],
+    metavar="HOST:PORT",
+    help="Where to listen; :PORT is every interface. Repeatable (in the environment: separated by spaces).",
+)
+@_option("--web.telemetry-path", "telemetry_path", default="/metrics", help="Where the metrics are.")
+@_option(
+    "--web.enable-lifecycle",
+    "lifecycle",
+    is_flag=True,
+    default=False,
+    help="Allow POST /-/reload; SIGHUP reloads in any case.",
+)
+@_option(
+    "--log.level", "log_level", type=click.Choice(logs.LEVELS), default="info", help="The least severe level to log."
+)
+@_option(
+    "--log.format", "log_format", type=click.Choice(["logfmt", "json"]), default="logfmt", help="How a line is written."
+)
+def serve(  # noqa: PLR0913 - one parameter an option
+    config_path: Path,
+    addresses: tuple[str, ...],
+    telemetry_path: str,
+    *,
+    lifecycle: bool,
+    log_level: str,
+    log_format: Literal["logfmt", "json"],
+) -> None:
+    """Read the ledgers periodically and serve their metrics."""
+    logs.configure(log_level, log_format)
+    reserved = {"/", "/-/healthy", "/-/ready", "/-/reload"}
+    if not telemetry_path.startswith("/") or telemetry_path in reserved:
+        raise click.BadParameter(
+            "must begin with / and be none of the exporter's other pages", param_hint="--web.telemetry-path"
+        )
+    serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli()
+    except ConfigError as error:
+        click.echo(f"ledger-exporter: the configuration cannot be used:\n{error}", err=True)
+        sys.exit(2)
+    except ExporterError as error:
+        click.echo(f"ledger-exporter: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,333 @@
+"""What can be configured: one frozen `Config`, each value checked where it is declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+LedgerName = Literal["cost", "impact", "budget"]
+LEDGERS: tuple[LedgerName, ...] = ("cost", "impact", "budget")
+
+REFERENCE = Path(__file__).with_name("reference.yml")
+"""The commented reference configuration that ships with the package."""
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_IDENTIFIER = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
+_RELATION = re.compile(rf"{_IDENTIFIER}(?:\.{_IDENTIFIER}){{0,2}}")
+_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
+_CONNINFO = re.compile(r"\s*(?:\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)\s*)+")
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read a duration as Prometheus writes them: `15s`, `1h30m`, `500ms`, `1d`.
+
+    Raises:
+        ValueError: the text is not such a duration, or not above 0.
+    """
+    text = str(value).strip()
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("must be a duration such as 15s, 10m or 1h30m (units ms, s, m, h, d)")
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if not 0 < seconds <= 366 * 86_400:
+        raise ValueError("must be longer than 0 and at most 366d")
+    return timedelta(seconds=seconds)
+
+
+def _parse_decimal(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueError
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError("must be a number") from None
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _check_relation(value: str) -> str:
+    if not _RELATION.fullmatch(value):
+        raise ValueError('must be a table or view, such as cost_ledger, billing.cost_ledger or "Cost Ledger"')
+    return value
+
+
+def _check_expression(value: str) -> str:
+    if not value.strip() or ";" in value or "--" in value:
+        raise ValueError("must be an SQL expression over the relation's columns, without ; or a comment")
+    return value.strip()
+
+
+def _check_conninfo(value: str) -> str:
+    if value.startswith(("postgresql://", "postgres://")):
+        try:
+            urlsplit(value)
+        except ValueError:
+            raise ValueError("is not a libpq connection string: the URL cannot be read") from None
+        return value
+    if not _CONNINFO.fullmatch(value):
+        raise ValueError(
+            'must be a libpq connection string: "postgresql://user@host:5432/database" or "host=... dbname=... user=..."'
+        )
+    return value
+
+
+def _check_secret_conninfo(value: SecretStr) -> SecretStr:
+    _check_conninfo(value.get_secret_value())
+    return value
+
+
+def _check_pattern(value: str) -> str:
+    try:
+        re.compile(value, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Number = Annotated[Decimal, BeforeValidator(_parse_decimal)]
+Relation = Annotated[str, BeforeValidator(str), Field(min_length=1), BeforeValidator(_check_relation)]
+Expression = Annotated[str, BeforeValidator(_check_expression)]
+
+
+class Section(BaseModel):
+    """What every part of the configuration has in common: no unknown keys, no silent conversions, no later change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
+
+
+class SourceConfig(Section):
+    """A database. Exactly one of `dsn`, `dsn_env`, `dsn_file`; a password may come from the environment or a file."""
+
+    dsn: Annotated[SecretStr, AfterValidator(_check_secret_conninfo)] | None = None
+    dsn_env: str | None = None
+    dsn_file: Path | None = Field(default=None, strict=False)
+    password_env: str | None = None
+    password_file: Path | None = Field(default=None, strict=False)
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        given = [name for name in ("dsn", "dsn_env", "dsn_file") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of dsn, dsn_env and dsn_file; found {', '.join(given) or 'none'}")
+        if self.password_env is not None and self.password_file is not None:
+            raise ValueError("takes password_env or password_file, not both")
+        return self
+
+    def conninfo(self, environment: Mapping[str, str]) -> SecretStr:
+        """Return the connection string.
+
+        Raises:
+            ValueError: the variable is not set, the file cannot be read, or what they hold is no connection string.
+        """
+        if self.dsn is not None:
+            return self.dsn
+        return SecretStr(_check_conninfo(_secret("dsn", self.dsn_env, self.dsn_file, environment)))
+
+    def password(self, environment: Mapping[str, str]) -> SecretStr | None:
+        """Return the password that does not stand in the connection string, if one is configured.
+
+        Raises:
+            ValueError: the variable is not set or the file cannot be read.
+        """
+        if self.password_env is None and self.password_file is None:
+            return None
+        return SecretStr(_secret("password", self.password_env, self.password_file, environment))
+
+
+def _secret(key: str, variable: str | None, file: Path | None, environment: Mapping[str, str]) -> str:
+    if variable is not None:
+        if variable not in environment:
+            raise ValueError(f"{key}_env names the environment variable {variable}, which is not set")
+        return environment[variable]
+    if file is None:
+        raise ValueError(f"{key} is not configured")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"{key}_file {file} cannot be read: {reason}") from None
+
+
+class Ledger(Section):
+    """Where a ledger stands: its source or sources, its relation, and an SQL expression for each reference column."""
+
+    REQUIRED: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+
+    source: str | None = None
+    sources: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    relation: Relation
+    columns: dict[str, Expression | None] = Field(default_factory=dict)
+
+    @field_validator("columns")
+    @classmethod
+    def _check_columns(cls, columns: dict[str, str | None]) -> dict[str, str | None]:
+        known = (*cls.REQUIRED, *cls.OPTIONAL)
+        for column, expression in columns.items():
+            if column not in known:
+                raise ValueError(f"{column} is not a column of this ledger; allowed: {', '.join(known)}")
+            if expression is None and column in cls.REQUIRED:
+                raise ValueError(f"{column} may not be null; only {', '.join(cls.OPTIONAL)} may be missing")
+        return columns
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        if (self.source is None) == (self.sources is None):
+            raise ValueError("needs exactly one of source and sources")
+        if len(set(self.source_names)) != len(self.source_names):
+            raise ValueError("names a source twice in sources: its rows would count twice")
+        return self
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Return the sources this ledger is spread over, in order."""
+        return self.sources if self.sources is not None else (self.source or "",)
+
+    def expression(self, column: str) -> str:
+        """Return the SQL expression of a reference column, `NULL` where the ledger lacks it."""
+        return self.columns.get(column, column) or "NULL"
+
+    def has(self, column: str) -> bool:
+        """Tell whether the ledger has a column."""
+        return self.columns.get(column, column) is not None
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Return the expression of every reference column."""
+        return {column: self.expression(column) for column in (*self.REQUIRED, *self.OPTIONAL)}
+
+
+class CostLedger(Ledger):
+    """`cost_ledger`: one row a charge."""
+
+    REQUIRED: ClassVar = ("id", "created_at", "provider", "tokens_in", "cost_usd")
+    OPTIONAL: ClassVar = ("model", "task_id", "quest_id", "tokens_out")
+    relation: Relation = "cost_ledger"
+
+
+class ImpactLedger(Ledger):
+    """`impact_ledger`: one row a task's outcome."""
+
+    REQUIRED: ClassVar = ("id", "created_at", "task_id", "total_tokens", "cost_usd", "impact_score")
+    OPTIONAL: ClassVar = ("updated_at", "title", "quest_id", "layer")
+    relation: Relation = "impact_ledger"
+
+
+class BudgetLedger(Ledger):
+    """`quest_budget_allocations`: one row a quest and day."""
+
+    REQUIRED: ClassVar = ("quest_id", "day", "allocated_usd")
+    OPTIONAL: ClassVar = ("quest_name", "spent_usd")
+    relation: Relation = "quest_budget_allocations"
+
+
+class Ledgers(Section):
+    """The three ledgers."""
+
+    cost: CostLedger
+    impact: ImpactLedger
+    budget: BudgetLedger
+
+    def __getitem__(self, ledger: LedgerName) -> CostLedger | ImpactLedger | BudgetLedger:
+        ledgers: dict[str, CostLedger | ImpactLedger | BudgetLedger]
+        ledgers = {"cost": self.cost, "impact": self.impact, "budget": self.budget}
+        return ledgers[ledger]
+
+
+class ProviderPattern(Section):
+    """Providers that match `pattern` (a case-insensitive regular expression, searched) belong to `family`."""
+
+    pattern: Annotated[str, BeforeValidator(_check_pattern), Field(min_length=1)]
+    family: Annotated[str, Field(min_length=1, max_length=120)]
+
+
+DEFAULT_PROVIDERS = (
+    ProviderPattern(pattern="minimax|^max$", family="MiniMax"),
+    ProviderPattern(pattern="codex", family="Codex"),
+    ProviderPattern(pattern="bedrock", family="Bedrock"),
+    ProviderPattern(pattern="glm|zhipu", family="GLM"),
+)
+
+
+class WasteConfig(Section):
+    """Waste: an outcome with more than `min_tokens` tokens and an impact of at most `max_impact`, or none."""
+
+    min_tokens: int = Field(default=1000, ge=0)
+    max_impact: Number = Decimal("0.5")
+    top: int = Field(default=50, ge=1, le=1000)
+
+
+class EfficiencyConfig(Section):
+    """An outcome is pending while its impact is NULL and it is younger than `grace`."""
+
+    grace: Duration = timedelta(hours=24)
+    top: int = Field(default=50, ge=1, le=1000)
+
+
+class CostlyConfig(Section):
+    """How many of the costliest tasks of today and yesterday are published."""
+
+    top: int = Field(default=50, ge=1, le=1000)
+
+
+class Limits(Section):
+    """How many values of an open label, combinations of labels and series are published; the rest is `other`."""
+
+    quests: int = Field(default=500, ge=1)
+    models: int = Field(default=200, ge=1)
+    providers: int = Field(default=50, ge=1)
+    layers: int = Field(default=50, ge=1)
+    combinations: int = Field(default=2000, ge=1)
+    series: int = Field(default=50_000, ge=1000)
+
+
+class RefreshConfig(Section):
+    """How often the ledgers are read, how long one reading may take, how long values are held when it fails."""
+
+    interval: Duration = timedelta(seconds=15)
+    timeout: Duration = timedelta(seconds=10)
+    max_age: Duration = timedelta(minutes=15)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.interval < timedelta(milliseconds=100):
+            raise ValueError("interval must be at least 100ms")
+        if self.max_age < self.interval:
+            raise ValueError("max_age must not be shorter than interval, or values vanish between two refreshes")
+        return self
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    sources: Annotated[dict[Annotated[str, Field(pattern=_NAME)], SourceConfig], Field(min_length=1)]
+    ledgers: Ledgers
+    providers: Annotated[tuple[ProviderPattern, ...], Field(strict=False)] = DEFAULT_PROVIDERS
+    waste: WasteConfig = WasteConfig()
+    efficiency: EfficiencyConfig = EfficiencyConfig()
+    costly: CostlyConfig = CostlyConfig()
+    limits: Limits = Limits()
+    refresh: RefreshConfig = RefreshConfig()
+
+    def ledgers_of(self, source: str) -> list[LedgerName]:
+        """Return the ledgers that stand, wholly or in part, in a source."""
+        return [name for name in LEDGERS if source in self.ledgers[name].source_names]

@@ -1,0 +1,21 @@
+"""The errors this program raises on purpose; a message says where, what and what to do."""
+
+
+class ExporterError(Exception):
+    """Any error meant for the operator: its message is complete, and a traceback would add nothing."""
+
+
+class ConfigError(ExporterError):
+    """The configuration cannot be used. `problems` holds every reason, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class SourceError(ExporterError):
+    """A database could not be reached or asked; the message carries no secret."""
+
+
+class FamilyError(ExporterError):
+    """A view built a sample that would break the exposition: wrong label count, None, or a duplicate."""

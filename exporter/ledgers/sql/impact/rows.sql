@@ -1,0 +1,28 @@
+-- The impact ledger in its reference columns; what is not finite becomes NULL, so a row is accepted where day and usd are
+-- not NULL and the score is either absent or finite.
+select
+    instant,
+    case when instant > '-infinity' and instant < 'infinity'
+        then (instant at time zone 'UTC')::date - date '1970-01-01' end as day,
+    case when cost between -1e100 and 1e100 then cost end as usd,
+    case when score > '-infinity'::float8 and score < 'infinity'::float8 then score::numeric end as impact,
+    score is null as unscored,
+    score is null or score > '-infinity'::float8 and score < 'infinity'::float8 as score_accepted,
+    score is null and instant > %(settled_before)s as pending,
+    coalesce(tokens, 0) as tokens,
+    nullif(task, '') as task,
+    nullif(title, '') as title,
+    nullif(quest, '') as quest,
+    nullif(layer, '') as layer
+from (
+    select
+        ({created_at})::timestamptz as instant,
+        ({cost_usd})::numeric as cost,
+        ({impact_score})::float8 as score,
+        ({total_tokens})::bigint as tokens,
+        ({task_id})::text as task,
+        ({title})::text as title,
+        ({quest_id})::text as quest,
+        ({layer})::text as layer
+    from {relation}
+) as ledger

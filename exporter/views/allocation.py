@@ -1,0 +1,61 @@
+"""Allocation: which quests hold today's budget?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from exporter.labels import RESERVED, clean
+from exporter.parts import day_seconds
+from exporter.snapshot import Snapshot
+from exporter.views.metric import Family, Metric
+
+BUDGET = Metric(
+    "ledger_quest_budget_usd",
+    "Budget of a quest in US dollars: its allocations of the newest day in the budget ledger that is not after today.",
+    ("quest",),
+)
+ALLOCATED = Metric(
+    "ledger_quest_allocated_usd",
+    "Sum of a quest's daily allocations in US dollars, by window.",
+    ("quest", "window"),
+)
+BUDGET_DAY = Metric(
+    "ledger_budget_day_timestamp_seconds",
+    "The day whose allocations are the budget: its 00:00 UTC, in seconds since 1970.",
+)
+INFO = Metric(
+    "ledger_quest_info",
+    "Always 1: the id of each published quest, empty for other and unknown.",
+    ("quest", "quest_id"),
+)
+
+METRICS = (BUDGET, ALLOCATED, BUDGET_DAY, INFO)
+
+
+def families(snapshot: Snapshot) -> Iterator[Family]:
+    """Yield the families of this view but `ledger_quest_info`, which needs all the others."""
+    figures = snapshot.budget
+    if figures is None:
+        return
+    budget, allocated, budget_day = BUDGET.family(), ALLOCATED.family(), BUDGET_DAY.family()
+    for quest, usd in figures.budget.items():
+        budget.add((quest,), usd)
+    for key, window, allocation in figures.allocations.windows(figures.windows):
+        allocated.add((*key, window), allocation.usd)
+    if figures.budget_day is not None:
+        budget_day.add((), day_seconds(figures.budget_day))
+    yield from (budget, allocated, budget_day)
+
+
+def quest_info(snapshot: Snapshot, published: Iterable[Family]) -> Family:
+    """Return `ledger_quest_info` for every quest in the published families."""
+    info = INFO.family()
+    quests = {
+        labels[family.labels.index("quest")]
+        for family in published
+        if "quest" in family.labels
+        for labels in family.samples
+    }
+    for quest in sorted(quests):
+        info.add((quest, "" if quest in RESERVED else clean(snapshot.quest_ids[quest])), 1)
+    return info
