@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter import config_file
 from exporter.config import Config
-from exporter.errors import ConfigError, ExporterError, SourceError
+from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
 from exporter.ledgers.source import Source
 from exporter.refresh import Published, Refresh
 from exporter.scheduler import Scheduler
@@ -71,6 +71,8 @@ class App:
                 return
             try:
                 self.published.swap(self._refresh.run(_now()))
+            except Stopped:
+                return
             except Exception:
                 log.exception("refresh failed unexpectedly; the last snapshot stays")
             self.ready.set()
@@ -103,7 +105,7 @@ class App:
         self._stopping.set()
         self._scheduler.stop()
         for source in self._sources.values():
-            source.interrupt()
+            source.stop()
         with self._pass:
             for source in self._sources.values():
                 source.close()

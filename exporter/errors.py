@@ -17,5 +17,9 @@ class SourceError(ExporterError):
     """A database could not be reached or asked; the message carries no secret."""
 
 
+class Stopped(ExporterError):  # noqa: N818 - not a fault
+    """A database was asked while the program ends; nothing is wrong with it."""
+
+
 class FamilyError(ExporterError):
     """A view built a sample that would break the exposition: wrong label count, None, or a duplicate."""

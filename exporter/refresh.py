@@ -81,18 +81,19 @@ class Refresh:
         self._counter_values: Mapping[Key, Spend] = {}
 
     def inherit(self, previous: Refresh) -> None:
-        """Continue where a refresh under another configuration stopped: counters never fall, names are not forgotten."""
-        self._counters, self._names = previous._counters, previous._names
-        self._quest_labels, self._quest_ids = previous._quest_labels, previous._quest_ids
-        charges_before = previous._config.ledgers.cost, previous._config.providers, previous._config.sources
-        if charges_before != (self._config.ledgers.cost, self._config.providers, self._config.sources):
+        """Continue where a refresh under another configuration stopped.
+
+        Values stay until a ledger is read under the new configuration, names are not forgotten, and counters never fall: what
+        the new configuration makes of old charges is no growth.
+        """
+        self._whole, self._instant = dict(previous._whole), previous._instant
+        self._names, self._quest_labels, self._quest_ids = previous._names, previous._quest_labels, previous._quest_ids
+        self._counters, self._counted = previous._counters, previous._counted
+        self._counter_values = previous._counter_values
+        if _meaning_of_charges(previous._config) != _meaning_of_charges(self._config):
             self._counters.rebase()
-        else:
-            self._counted, self._counter_values = previous._counted, previous._counter_values
         for ledger, health in previous._health.items():
-            self._health[ledger] = LedgerHealth(
-                {}, refreshes=health.refreshes, failures=health.failures, rows_read=health.rows_read
-            )
+            self._health[ledger] = replace(health, sources={}, error=None, failures_in_a_row=0)
 
     def empty(self) -> Published:
         """Return what is published before the first pass: nothing is known of any ledger."""
@@ -273,6 +274,12 @@ class Refresh:
         if part is not None and part is not self._counted:
             self._counted = part
             self._counter_values = assembly.update_counters(self._counters, part, labels)
+
+
+def _meaning_of_charges(config: Config) -> tuple[object, ...]:
+    """Return all of the configuration that decides which charges there are and what they count for."""
+    sources = {name: config.sources[name] for name in config.ledgers.cost.source_names}
+    return sources, config.ledgers.cost, config.providers
 
 
 class _Attempts:

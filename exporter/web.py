@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import signal
 import socket
@@ -187,7 +188,8 @@ def listen(address: str) -> socket.socket:
         family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]  # noqa: S104 - asked for
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ExporterError(f"cannot listen on {address}: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise ExporterError(f"cannot listen on {address}: {reason}") from None
 
 
 def serve(app: App, addresses: list[str], telemetry_path: str, *, lifecycle: bool) -> None:

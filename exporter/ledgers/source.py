@@ -19,7 +19,7 @@ from psycopg.types.string import TextLoader
 from pydantic import SecretStr
 
 from exporter import __version__
-from exporter.errors import SourceError
+from exporter.errors import SourceError, Stopped
 from exporter.parts import RECENT_DAYS, day_of
 
 APPLICATION_NAME = f"ledger-exporter/{__version__}"
@@ -128,6 +128,7 @@ class Source:
             self._parameters["password"] = password.get_secret_value()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._interrupted = threading.Event()
+        self._stopped = threading.Event()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -135,6 +136,7 @@ class Source:
 
         Raises:
             SourceError: the database cannot be reached, refuses, or does not answer in time.
+            Stopped: the program ends.
         """
         self._interrupted.clear()
         deadline = threading.Timer(self._timeout.total_seconds(), self.interrupt)
@@ -148,6 +150,8 @@ class Source:
                     yield Transaction(connection)
         except BaseException:
             self._drop_if_broken()
+            if self._stopped.is_set():
+                raise Stopped(f"source {self.name}: the program ends") from None
             raise
         finally:
             deadline.cancel()
@@ -182,6 +186,11 @@ class Source:
             or connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE
         ):
             self.close()
+
+    def stop(self) -> None:
+        """End whatever the source is waiting for, for good."""
+        self._stopped.set()
+        self.interrupt()
 
     def interrupt(self) -> None:
         """End whatever the source is waiting for, from another thread: the waiting call fails at once."""
