@@ -12,6 +12,7 @@ from pathlib import Path
 from exporter import config_file
 from exporter.config import Config
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
+from exporter.exposition import Format
 from exporter.ledgers.source import Source
 from exporter.refresh import Published, Refresh
 from exporter.scheduler import Scheduler
@@ -58,11 +59,17 @@ class App:
         self._stopping = threading.Event()
         self.ready = threading.Event()
         self.published: Reference[Published] = Reference(self._refresh.empty())
+        self._demand = self._refresh.demand
         self._scheduler = Scheduler(self.run_pass, config.refresh.interval)
 
     def start(self) -> None:
         """Begin to refresh."""
         self._scheduler.start()
+
+    def exposition(self, wanted: Format) -> bytes:
+        """Return what is published now in a format, and remember that it is wanted."""
+        self._demand.note(wanted)
+        return self.published.get().exposition.body(wanted)
 
     def run_pass(self) -> None:
         """Refresh once and publish; whatever goes wrong is logged, and the next pass is a new chance."""

@@ -15,7 +15,7 @@ from exporter import assembly, views
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.counters import Counters
 from exporter.errors import SourceError
-from exporter.exposition import Exposition, render
+from exporter.exposition import Demand, Exposition
 from exporter.labels import Admission
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.source import Question, Source, Transaction
@@ -65,6 +65,7 @@ class Refresh:
             waste_max_impact=config.waste.max_impact,
         )
         self.reload = reload or Reload()
+        self.demand = Demand()
         self._attempts = _Attempts()
         self._health = {ledger: LedgerHealth({}) for ledger in LEDGERS}
         self._parts: dict[LedgerName, dict[str, Part]] = {ledger: {} for ledger in LEDGERS}
@@ -86,6 +87,7 @@ class Refresh:
         Values stay until a ledger is read under the new configuration, names are not forgotten, and counters never fall: what
         the new configuration makes of old charges is no growth.
         """
+        self.demand = previous.demand
         self._whole, self._instant = dict(previous._whole), previous._instant
         self._names, self._quest_labels, self._quest_ids = previous._names, previous._quest_labels, previous._quest_ids
         self._counters, self._counted = previous._counters, previous._counted
@@ -98,7 +100,7 @@ class Refresh:
     def empty(self) -> Published:
         """Return what is published before the first pass: nothing is known of any ledger."""
         snapshot = Snapshot(self._settings, self._health, self._admission.folds(), reload=self.reload)
-        return Published(snapshot, render(views.families(snapshot)))
+        return Published(snapshot, Exposition(views.families(snapshot)))
 
     def run(self, now: datetime) -> Published:
         """Read every source once and return a new snapshot; what could not be read keeps its last values."""
@@ -109,7 +111,7 @@ class Refresh:
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
         snapshot, families = self._build(now)
-        published = Published(snapshot, render(families))
+        published = Published(snapshot, Exposition(families, self.demand.recent()))
         log.info(
             "refreshed",
             extra={
@@ -127,7 +129,7 @@ class Refresh:
     def restate(self, now: datetime) -> Published:
         """Return a snapshot of what is known already, without reading anything."""
         snapshot, families = self._build(now)
-        return Published(snapshot, render(families))
+        return Published(snapshot, Exposition(families, self.demand.recent()))
 
     def _read(self, question: Question) -> list[Reading]:
         names = [name for name in self._sources if self._attempts.is_due(name)]

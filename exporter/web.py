@@ -102,7 +102,7 @@ class Web:
         headers = dict(scope["headers"])
         content_type = negotiate(headers.get(b"accept", b"").decode("latin-1"))
         encoding = GZIP if accepts_gzip(headers.get(b"accept-encoding", b"").decode("latin-1")) else IDENTITY
-        body = self._app.published.get().exposition.bodies[content_type, encoding]
+        body = self._app.exposition((content_type, encoding))
         further = [(b"vary", b"Accept, Accept-Encoding")]
         if encoding == GZIP:
             further.append((b"content-encoding", b"gzip"))
