@@ -20,6 +20,8 @@ from exporter.snapshot import Reference, Reload
 
 log = logging.getLogger(__name__)
 
+_STOP_SECONDS = 0.5
+
 
 def open_sources(config: Config, environment: Mapping[str, str] | None = None) -> dict[str, Source]:
     """Return a `Source` for each database in the configuration; none connects yet.
@@ -107,15 +109,21 @@ class App:
         log.info("configuration reloaded", extra={"file": str(self._config_path)})
         self._scheduler.reschedule(config.refresh.interval)
 
-    def stop(self) -> None:
-        """End: no pass begins any more, and a running one is interrupted."""
+    def stop(self) -> bool:
+        """End: no pass begins any more, and a running one is interrupted.
+
+        Returns whether the running pass has ended. One that is just connecting cannot be interrupted.
+        """
         self._stopping.set()
         self._scheduler.stop()
         for source in self._sources.values():
             source.stop()
-        with self._pass:
-            for source in self._sources.values():
-                source.close()
+        if not self._pass.acquire(timeout=_STOP_SECONDS):
+            return False
+        for source in self._sources.values():
+            source.close()
+        self._pass.release()
+        return True
 
 
 def _now() -> datetime:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +111,10 @@ def serve(  # noqa: PLR0913 - one parameter an option
         raise click.BadParameter(
             "must begin with / and be none of the exporter's other pages", param_hint="--web.telemetry-path"
         )
-    serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle)
+    if not serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle):
+        # Python would wait for the thread that is connecting, up to its time-out; there is nothing left to close properly.
+        logging.shutdown()
+        os._exit(0)
 
 
 def main() -> None:

@@ -192,8 +192,10 @@ def listen(address: str) -> socket.socket:
         raise ExporterError(f"cannot listen on {address}: {reason}") from None
 
 
-def serve(app: App, addresses: list[str], telemetry_path: str, *, lifecycle: bool) -> None:
+def serve(app: App, addresses: list[str], telemetry_path: str, *, lifecycle: bool) -> bool:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+
+    Returns whether everything has ended; if not, a thread still waits for a database to answer.
 
     Raises:
         ExporterError: an address cannot be listened on.
@@ -211,10 +213,10 @@ def serve(app: App, addresses: list[str], telemetry_path: str, *, lifecycle: boo
         )
     )
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve(server, app, sockets))
+        return runner.run(_serve(server, app, sockets))
 
 
-async def _serve(server: uvicorn.Server, app: App, sockets: list[socket.socket]) -> None:
+async def _serve(server: uvicorn.Server, app: App, sockets: list[socket.socket]) -> bool:
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -233,8 +235,9 @@ async def _serve(server: uvicorn.Server, app: App, sockets: list[socket.socket])
             log.info("listening", extra={"address": f"{host}:{port}"})
         await server.serve(sockets)
     finally:
-        await asyncio.to_thread(app.stop)
+        ended = await asyncio.to_thread(app.stop)
         log.info("ended")
+    return ended
 
 
 def _reload_quietly(app: App) -> None:
