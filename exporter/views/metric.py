@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -59,4 +60,12 @@ class Family:
             raise FamilyError(f"{self.name} takes the labels {self.labels}; given: {tuple(labels)}")
         if key in self.samples:
             raise FamilyError(f"{self.name} has two samples for {key}")
-        self.samples[key] = float(value)
+        self.samples[key] = _float(value)
+
+
+def _float(value: Value) -> float:
+    """Return the nearest float, infinite where a sum is beyond them all."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
