@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 from exporter import config_file
 from exporter.config import Config
@@ -78,13 +79,16 @@ class App:
         with self._pass:
             if self._stopping.is_set():
                 return
+            started = perf_counter()
             try:
-                self.published.swap(self._refresh.run(_now()))
+                published = self._refresh.run(_now())
+                self.published.swap(published)
+                self.ready.set()
+                _log_refresh(published, perf_counter() - started)
             except Stopped:
                 return
             except Exception:
                 log.exception("refresh failed unexpectedly; the last snapshot stays")
-            self.ready.set()
 
     def reload(self) -> None:
         """Load the configuration again; what is published changes when the first pass under it is done.
@@ -124,6 +128,20 @@ class App:
             source.close()
         self._pass.release()
         return True
+
+
+def _log_refresh(published: Published, seconds: float) -> None:
+    """Log a refresh in one line: how long it took, of that reading each ledger, and whether it could be read."""
+    health = published.snapshot.health
+    log.info(
+        "refreshed",
+        extra={
+            "seconds": round(seconds, 4),
+            "series": published.exposition.series,
+            **{f"{ledger}_up": state.up for ledger, state in health.items()},
+            **{f"{ledger}_seconds": round(state.duration_seconds or 0, 4) for ledger, state in health.items()},
+        },
+    )
 
 
 def _now() -> datetime:

@@ -205,20 +205,22 @@ def _costliest(part: CostPart, labels: Labeller, top: int) -> tuple[tuple[Key, S
         key = (clean(task), labels.quest(quest))
         sums[key] = sums[key] + spend if key in sums else spend
     return tuple(
-        heapq.nsmallest(top, sums.items(), key=lambda item: (-item[1].usd, item[0][0].encode(), item[0][1].encode()))
+        heapq.nsmallest(
+            top, sums.items(), key=lambda item: (item[1].usd.copy_negate(), item[0][0].encode(), item[0][1].encode())
+        )
     )
 
 
 def update_counters(counters: Counters, part: CostPart, labels: Labeller) -> dict[Key, Spend]:
-    """Feed a newly read cost ledger to the counters; return them."""
-    recent = sorted(
-        part.spend.recent_keys(),
-        key=lambda key: (
-            -part.spend.window(key, "30d").usd,
-            tuple(str(label).encode() for label in labels.own_charge(key)),
-        ),
-    )
-    return counters.update(part.gross, recent, labels.charge, labels.own_charge)
+    """Feed a newly read cost ledger to the counters; return them. The heaviest label sets find a place first."""
+    labelled = part.spend.regroup(part.spend.labels, labels.charge)
+    weight = {key: labelled.window(key, "30d").usd.copy_negate() for key in labelled.cells}
+
+    def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
+        label_set = labels.charge(key)
+        return weight[label_set], tuple(str(label).encode() for label in label_set)
+
+    return counters.update(part.gross, sorted(part.spend.recent_keys(), key=order), labels.charge, labels.own_charge)
 
 
 def impact_figures(part: ImpactPart, windows: tuple[str, ...], labels: Labeller, config: Config) -> ImpactFigures:
@@ -257,11 +259,11 @@ Rank = tuple[Fraction | int, bytes, int, Decimal, int]
 
 
 def _efficiency_rank(outcome: TaskOutcome) -> Rank:
-    return -outcome.impact_per_usd, outcome.task.encode(), -outcome.instant, -outcome.usd, outcome.tokens
+    return -outcome.impact_per_usd, outcome.task.encode(), -outcome.instant, outcome.usd.copy_negate(), outcome.tokens
 
 
 def _waste_rank(outcome: TaskOutcome) -> Rank:
-    return -outcome.tokens, outcome.task.encode(), -outcome.instant, -outcome.usd, 0
+    return -outcome.tokens, outcome.task.encode(), -outcome.instant, outcome.usd.copy_negate(), 0
 
 
 def rank(outcomes: Iterable[TaskOutcome], rank_of: Callable[[TaskOutcome], Rank], top: int) -> list[TaskOutcome]:
@@ -288,5 +290,4 @@ def budget_figures(part: BudgetPart, windows: tuple[str, ...], labels: Labeller)
         allocations=part.allocations.regroup(("quest",), lambda key: (labels.quest(key[0]),)),
         budget_day=part.newest_day,
         budget=budget,
-        has_recorded=part.has_recorded,
     )

@@ -110,10 +110,13 @@ def _problem(lines: dict[Place, int], error: dict[str, Any]) -> tuple[int, Place
         message = str(context["error"])
     elif kind == "missing":
         message = "is required"
+    elif kind == "model_type":
+        message = f"must be a mapping with the keys {', '.join(_allowed_keys(place))}"
     else:
         message = error["msg"].replace("Input should", "must")
         given = error.get("input")
-        if isinstance(given, str | int | float | bool) and not {"dsn", "password"} & set(map(str, place)):
+        # What stands below `sources` may be a secret, in its place or not.
+        if isinstance(given, str | int | float | bool) and place[:1] != ("sources",):
             message += f"; found {given!r}"
     return _line(lines, place), place, message
 

@@ -24,12 +24,18 @@ class Counters:
 
     def __init__(self, limit: int) -> None:
         """`limit` bounds the label sets that are not folded into `other`."""
-        self._limit = limit
+        self.limit = limit
         self._last: Mapping[Key, Spend] | None = None
         self._folds: dict[Key, tuple[bool, ...]] = {}
         self._own: set[Key] = set()
+        self._crowded_out: set[Key] = set()
         self._values: dict[Key, Spend] = {}
         self._owed: dict[Key, Spend] = {}
+
+    @property
+    def folded(self) -> int:
+        """Return how many label sets have found no place of their own."""
+        return len(self._crowded_out)
 
     def rebase(self) -> None:
         """Take what is read next as a new beginning: not as growth, though it may differ from what was read last."""
@@ -68,8 +74,9 @@ class Counters:
             folded_labels = label(key)
             self._folds[key] = tuple(now != its for now, its in zip(folded_labels, own_labels, strict=True))
         label_set = _fold(own_labels, self._folds[key])
-        if label_set not in self._own:
-            if len(self._own) >= self._limit:
+        if label_set not in self._own and label_set[1:] != (OTHER, OTHER):
+            if len(self._own) >= self.limit:
+                self._crowded_out.add(label_set)
                 self._folds[key] = (self._folds[key][0], True, True)
                 return _fold(own_labels, self._folds[key])
             self._own.add(label_set)

@@ -28,9 +28,8 @@ COMBINATIONS = (
     ("provider", "model"),
     ("quest", "provider"),
     ("quest", "layer"),
-    ("provider", "model", "quest"),
 )
-"""The sets of open labels that stand together on a metric, each bounded as a whole."""
+"""The sets of open labels that stand together on a gauge, each bounded as a whole."""
 
 _FOLDED_IN_COMBINATIONS = ("quest", "model")
 
@@ -157,7 +156,7 @@ class Admission:
         newcomers = [value for value in weights if value not in kept]
         room = max(0, limit - len(kept))
         if len(newcomers) > room:
-            newcomers.sort(key=lambda value: (tuple(-weight for weight in weights[value]), _sort_key(value)))
+            newcomers.sort(key=lambda value: ([weight.copy_negate() for weight in weights[value]], _sort_key(value)))
         kept.update(newcomers[:room])
         self.folded[label] = sum(1 for value in weights if value not in kept)
 

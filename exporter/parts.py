@@ -376,7 +376,6 @@ class BudgetPart(Part):
     newest_day: int | None
     current: Mapping[str | None, Decimal]
     names: Mapping[str, tuple[int, frozenset[str]]]
-    has_recorded: bool
 
     def __add__(self, other: BudgetPart) -> BudgetPart:
         days = [day for day in (self.newest_day, other.newest_day) if day is not None]
@@ -396,7 +395,6 @@ class BudgetPart(Part):
             newest_day=newest_day,
             current=current,
             names=names,
-            has_recorded=self.has_recorded and other.has_recorded,
         )
 
 

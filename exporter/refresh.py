@@ -13,6 +13,7 @@ from time import perf_counter
 
 from exporter import assembly, views
 from exporter.config import LEDGERS, Config, LedgerName
+from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.counters import Counters
 from exporter.errors import SourceError
 from exporter.exposition import Demand, Exposition
@@ -68,6 +69,7 @@ class Refresh:
         self.demand = Demand()
         self._attempts = _Attempts()
         self._health = {ledger: LedgerHealth({}) for ledger in LEDGERS}
+        self._errors: dict[LedgerName, dict[str, str | None]] = {ledger: {} for ledger in LEDGERS}
         self._parts: dict[LedgerName, dict[str, Part]] = {ledger: {} for ledger in LEDGERS}
         self._whole: dict[LedgerName, Part] = {}
         self._instant: float | None = None
@@ -92,6 +94,7 @@ class Refresh:
         self._names, self._quest_labels, self._quest_ids = previous._names, previous._quest_labels, previous._quest_ids
         self._counters, self._counted = previous._counters, previous._counted
         self._counter_values = previous._counter_values
+        self._counters.limit = self._config.limits.combinations
         if _meaning_of_charges(previous._config) != _meaning_of_charges(self._config):
             self._counters.rebase()
         for ledger, health in previous._health.items():
@@ -104,27 +107,13 @@ class Refresh:
 
     def run(self, now: datetime) -> Published:
         """Read every source once and return a new snapshot; what could not be read keeps its last values."""
-        started = perf_counter()
         readings = self._read(Question(now, self._config.efficiency.grace))
         for ledger in LEDGERS:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
         snapshot, families = self._build(now)
-        published = Published(snapshot, Exposition(families, self.demand.recent()))
-        log.info(
-            "refreshed",
-            extra={
-                "seconds": round(perf_counter() - started, 4),
-                "series": published.exposition.series,
-                **{f"{ledger}_up": health.up for ledger, health in self._health.items()},
-                **{
-                    f"{ledger}_seconds": round(health.duration_seconds or 0, 4)
-                    for ledger, health in self._health.items()
-                },
-            },
-        )
-        return published
+        return Published(snapshot, Exposition(families, self.demand.recent()))
 
     def restate(self, now: datetime) -> Published:
         """Return a snapshot of what is known already, without reading anything."""
@@ -190,20 +179,22 @@ class Refresh:
 
     def _note_health(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
         health = self._health[ledger]
-        errors = [reading.error for reading in readings if reading.error is not None]
+        failed = any(reading.error is not None for reading in readings)
+        errors = self._errors[ledger]
+        errors.update({reading.source: reading.error for reading in readings})
         sources = {**health.sources, **{reading.source: reading.part is not None for reading in readings}}
         current = replace(
             health,
             sources={name: sources[name] for name in self._config.ledgers[ledger].source_names if name in sources},
             refreshes=health.refreshes + 1,
-            failures=health.failures + (1 if errors else 0),
+            failures=health.failures + failed,
             rows_read=health.rows_read + sum(reading.part.rows for reading in readings if reading.part is not None),
             duration_seconds=max(reading.seconds for reading in readings),
-            error="; ".join(errors) or None,
+            error="; ".join(error for error in errors.values() if error is not None) or None,
         )
         if current.up:
             current = replace(current, last_success=now.timestamp(), failures_in_a_row=0)
-        else:
+        elif failed:
             current = replace(current, failures_in_a_row=health.failures_in_a_row + 1)
         _log_change(ledger, health, current)
         self._health[ledger] = current
@@ -267,7 +258,7 @@ class Refresh:
             impact=impact_figures,
             budget=budget_figures,
             quest_ids=dict(self._quest_ids),
-            folded=dict(self._admission.folded),
+            folded={**self._admission.folded, ",".join(COUNTER_LABELS): self._counters.folded},
             reload=self.reload,
         )
 
@@ -317,7 +308,7 @@ def _windows(part: Part, now: datetime) -> tuple[str, ...]:
 def _log_change(ledger: LedgerName, before: LedgerHealth, now: LedgerHealth) -> None:
     """Log an outage at its beginning, at growing intervals, and at its end."""
     failures = now.failures_in_a_row
-    if failures and failures.bit_count() == 1:
+    if failures != before.failures_in_a_row and failures.bit_count() == 1:
         log.warning("ledger cannot be read", extra={"ledger": ledger, "failures": failures, "error": now.error})
     elif not failures and before.failures_in_a_row:
         log.warning("ledger can be read again", extra={"ledger": ledger, "failures": before.failures_in_a_row})

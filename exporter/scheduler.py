@@ -50,4 +50,5 @@ class Scheduler:
 
     def stop(self) -> None:
         """Let no further pass begin; do not wait for a running one."""
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)

@@ -71,7 +71,6 @@ class BudgetFigures(Figures):
     allocations: Table[Allocation]
     budget_day: int | None
     budget: Mapping[str, Decimal]
-    has_recorded: bool
 
 
 @dataclass(frozen=True)

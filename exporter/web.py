@@ -51,12 +51,12 @@ def _no_version(parameters: list[str]) -> str:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether an Accept-Encoding header allows gzip."""
+    """Tell whether an Accept-Encoding header allows gzip; what it says of gzip itself goes before `*` (RFC 9110, 12.5.3)."""
+    qualities: dict[str, float] = {}
     for item in accept_encoding.split(","):
         coding, *parameters = (part.strip().lower() for part in item.split(";"))
-        if coding in {"gzip", "*"}:
-            return _quality(parameters) > 0
-    return False
+        qualities[coding] = _quality(parameters)
+    return qualities.get("gzip", qualities.get("*", 0)) > 0
 
 
 def _quality(parameters: list[str]) -> float:

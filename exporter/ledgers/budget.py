@@ -40,5 +40,4 @@ def read(transaction: Transaction, ledger: BudgetLedger, question: Question) -> 
         newest_day=newest_day,
         current=dict(ask("current")),
         names=names,
-        has_recorded=ledger.has("spent_usd"),
     )

@@ -148,6 +148,9 @@ class Source:
                 with connection.transaction():
                     self._set_timeouts(connection)
                     yield Transaction(connection)
+                if self._interrupted.is_set():
+                    # Who read may have taken the cut connection for a failed query, and gone on.
+                    raise SourceError("the connection was cut off")
         except BaseException:
             self._drop_if_broken()
             if self._stopped.is_set():
@@ -160,9 +163,11 @@ class Source:
         if self._connection is None or self._connection.closed:
             # Behind a transaction pooler the next transaction may run on another server connection, so nothing may be
             # prepared and nothing set for the session.
-            connection = psycopg.connect(
-                **self._parameters, client_encoding="utf8", autocommit=False, prepare_threshold=None
-            )
+            connection = psycopg.connect(**{"client_encoding": "utf8", **self._parameters}, prepare_threshold=None)
+            if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+                # Such a database holds any bytes; asked for UTF-8 it would refuse them rather than let the loader replace them.
+                connection.execute("set client_encoding to sql_ascii")
+                connection.commit()
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             for kind in ("text", "varchar", "bpchar", "name"):
@@ -175,7 +180,7 @@ class Source:
         connection.execute(
             "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true), "
             "set_config('idle_in_transaction_session_timeout', %s, true), set_config('TimeZone', 'UTC', true)",
-            (str(timeout), str(min(timeout, _MAX_LOCK_MILLISECONDS)), str(2 * timeout)),
+            (str(timeout), str(min(timeout // 2, _MAX_LOCK_MILLISECONDS)), str(2 * timeout)),
         )
 
     def _drop_if_broken(self) -> None:

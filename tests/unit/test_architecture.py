@@ -1,0 +1,129 @@
+"""The house stands as docs/architecture.md draws it: imports point one way, and knowledge stays in its room."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "exporter"
+
+STOREYS = (
+    ("__main__",),
+    ("cli", "demo"),
+    ("web",),
+    ("app",),
+    ("refresh", "scheduler", "landing", "assembly"),
+    ("ledgers", "views", "exposition"),
+    ("parts", "snapshot", "labels", "counters", "config", "config_file", "errors", "logs"),
+)
+"""From the roof to the ground; a module imports from its own storey and those below."""
+
+DRIVERS = {"psycopg", "psycopg_pool"}
+HTTP = {"uvicorn", "http", "urllib", "asyncio", "socket", "httptools"}
+PURE = ("parts", "snapshot", "labels", "counters", "views", "assembly")
+"""Rooms that know neither databases nor HTTP."""
+
+ALLOWED_HTTP = {"exporter.config": {"urllib"}}
+"""`config` reads connection strings written as URLs."""
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Every module that one imports, anywhere in its code, also inside functions."""
+    return frozenset(_imports(ast.parse(modules()[module].read_text())))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in modules() else node.module
+
+
+def room(module: str) -> str:
+    """The name by which a module, or the package it is in, stands in `STOREYS`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "exporter"
+
+
+def storey(module: str) -> int:
+    (found,) = (number for number, rooms in enumerate(STOREYS) if room(module) in rooms)
+    return found
+
+
+def outside(module: str) -> set[str]:
+    """The distributions and standard modules that one imports."""
+    return {name.split(".")[0] for name in imports(module)} - {"exporter"}
+
+
+OWN = [module for module in modules() if module != "exporter"]
+
+
+def test_every_module_has_its_storey() -> None:
+    assert {room(module) for module in OWN} == {name for rooms in STOREYS for name in rooms}
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_imports_point_downwards(module: str) -> None:
+    upwards = {
+        name
+        for name in imports(module)
+        if name.startswith("exporter.") and storey(name) < storey(module)
+    }  # fmt: skip
+
+    assert upwards == set()
+
+
+def test_imports_run_in_no_circle() -> None:
+    within = {module: {name for name in imports(module) if name in modules()} for module in OWN}
+
+    TopologicalSorter(within).prepare()
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_only_the_ledgers_and_the_demo_know_the_driver(module: str) -> None:
+    if room(module) not in {"ledgers", "demo"}:
+        assert not outside(module) & DRIVERS
+
+
+@pytest.mark.parametrize("module", [module for module in OWN if room(module) in PURE])
+def test_what_is_pure_knows_neither_databases_nor_http(module: str) -> None:
+    assert not outside(module) & (DRIVERS | HTTP)
+    assert not {room(name) for name in imports(module) if name.startswith("exporter.")} & {"ledgers", "web", "app"}
+
+
+@pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo"}])
+def test_http_is_known_by_the_server_alone(module: str) -> None:
+    found = outside(module) & (HTTP - {"socket"}) - ALLOWED_HTTP.get(module, set())
+
+    assert found == set()
+
+
+def test_sql_stands_in_files() -> None:
+    """One file a question, each with a line that says which."""
+    files = sorted((PACKAGE / "ledgers" / "sql").rglob("*.sql"))
+
+    assert files
+    for file in files:
+        assert file.read_text().startswith("-- "), file

@@ -1,0 +1,122 @@
+"""The public interface: these metrics, with these labels, and no others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from exporter import views
+from exporter.views.metric import Metric
+
+PUBLIC = {
+    # allocation
+    "ledger_quest_budget_usd": "quest",
+    "ledger_quest_allocated_usd": "quest window",
+    "ledger_quest_info": "quest quest_id",
+    "ledger_budget_day_timestamp_seconds": "",
+    # utilization
+    "ledger_quest_spend_usd": "quest window",
+    "ledger_quest_recorded_spend_usd": "quest window",
+    "ledger_day_budget_usd": "day",
+    "ledger_day_spend_usd": "day",
+    "ledger_day_recorded_spend_usd": "day",
+    # providers
+    "ledger_provider_spend_usd": "provider window",
+    "ledger_provider_tokens": "provider token_type window",
+    "ledger_provider_tasks": "provider window",
+    "ledger_provider_charges": "provider window",
+    "ledger_charged_tasks": "window",
+    "ledger_model_spend_usd": "provider model window",
+    "ledger_model_tokens": "provider model token_type window",
+    "ledger_model_first_seen_timestamp_seconds": "provider model",
+    "ledger_quest_provider_spend_usd": "quest provider window",
+    "ledger_spend_usd_total": "provider model quest",
+    "ledger_tokens_total": "provider model quest token_type",
+    "ledger_charges_total": "provider model quest",
+    # efficiency
+    "ledger_impact_score": "quest layer window",
+    "ledger_impact_cost_usd": "quest layer window",
+    "ledger_impact_outcomes": "quest layer window",
+    "ledger_pending_cost_usd": "quest layer",
+    "ledger_pending_outcomes": "quest layer",
+    "ledger_quest_impact_per_usd": "quest window",
+    "ledger_layer_impact_per_usd": "layer window",
+    "ledger_best_task_impact_per_usd": "task quest layer title",
+    "ledger_best_task_impact_score": "task quest layer",
+    "ledger_best_task_cost_usd": "task quest layer",
+    "ledger_best_task_tokens": "task quest layer",
+    # waste
+    "ledger_waste_usd": "quest layer reason window",
+    "ledger_waste_tokens": "quest layer reason window",
+    "ledger_waste_outcomes": "quest layer reason window",
+    "ledger_wasted_task_tokens": "task quest layer reason title",
+    "ledger_wasted_task_usd": "task quest layer reason",
+    "ledger_wasted_task_impact_score": "task quest layer reason",
+    "ledger_costly_task_usd": "task quest",
+    "ledger_costly_task_tokens": "task quest",
+    "ledger_waste_min_tokens": "",
+    "ledger_waste_max_impact": "",
+    # health
+    "ledger_up": "ledger",
+    "ledger_source_up": "ledger source",
+    "ledger_snapshot_timestamp_seconds": "",
+    "ledger_refresh_interval_seconds": "",
+    "ledger_max_age_seconds": "",
+    "ledger_refresh_duration_seconds": "ledger",
+    "ledger_refresh_last_success_timestamp_seconds": "ledger",
+    "ledger_refreshes_total": "ledger",
+    "ledger_refresh_failures_total": "ledger",
+    "ledger_rows_read_total": "ledger",
+    "ledger_rows_rejected": "ledger reason",
+    "ledger_newest_row_timestamp_seconds": "ledger",
+    "ledger_labels_folded": "label",
+    "ledger_exporter_build_info": "version python_version",
+    "ledger_config_last_reload_successful": "",
+    "ledger_config_last_reload_success_timestamp_seconds": "",
+}
+
+UNITS = {
+    r"_usd(_total)?$": r"US dollars?\b",
+    r"_per_usd$": r"[Ii]mpact per US dollar",
+    r"_seconds$": r"\bseconds\b",
+    r"_tokens(_total)?$": r"\b[Tt]okens\b",
+    r"_score$": r"[Ii]mpact score",
+    r"_impact$": r"impact score",
+    r"_info$": r"^Always 1\b",
+    r"_(tasks|charges|outcomes|folded|rejected)(_total)?$": r"^Number of\b",
+    r"_(up|successful)$": r"^1 if .*, else 0\.$",
+    r"_(refreshes|failures|rows_read)_total$": r"^Number of\b",
+}
+"""What a name says its unit is, and the words in which its HELP says so."""
+
+metrics = pytest.mark.parametrize("metric", views.METRICS, ids=lambda metric: metric.name)
+
+
+def test_exactly_the_public_metrics_exist() -> None:
+    assert {metric.name: " ".join(metric.labels) for metric in views.METRICS} == PUBLIC
+
+
+def test_no_name_is_declared_twice() -> None:
+    names = [metric.name for metric in views.METRICS]
+
+    assert len(names) == len(set(names))
+
+
+@metrics
+def test_help_says_the_unit_that_the_name_has(metric: Metric) -> None:
+    wanted = [words for ending, words in UNITS.items() if re.search(ending, metric.name)]
+
+    assert wanted, f"{metric.name} has no unit that is known"
+    for words in wanted:
+        assert re.search(words, metric.help), f"{metric.help!r} lacks {words!r}"
+
+
+@metrics
+def test_help_is_one_sentence_or_more(metric: Metric) -> None:
+    assert re.fullmatch(r"[A-Z1].+\.", metric.help)
+
+
+@metrics
+def test_help_speaks_of_the_window_where_there_is_one(metric: Metric) -> None:
+    assert ("window" in metric.labels) == ("by window" in metric.help)
