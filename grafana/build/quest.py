@@ -1,0 +1,104 @@
+"""Quest: one quest, or several chosen ones, in detail; reached by a click on its name."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import piechart, table, timeseries
+
+from grafana.build import controls, efficiency, providers, summary, utilization, waste
+from grafana.build.common import COUNT, GREEN, RED, USD, Place, fixed, graph, over_time, rows
+from grafana.build.promql import LAYER, QUEST, SETTLED, each_window, once, per_day, ratio
+from grafana.build.tables import Column, listing
+
+UID = "ledger-quest"
+
+
+def build() -> dict[str, Any]:
+    """The whole board as JSON."""
+    return controls.board(
+        UID,
+        "Quest",
+        "What a quest was given, what it spent, with whom, and what came of it.",
+        [
+            controls.quests(every=False),
+            controls.layers(),
+            controls.providers(),
+            controls.window("30d"),
+            controls.platform_url(),
+        ],
+        [
+            ("", summary.panels()),
+            ("$quest day by day", [Place(history(), 0, 0, 12, 9), Place(windows(), 12, 0, 12, 9)]),
+            ("Today and providers", [Place(utilization.today(), 0, 0, 8, 9), *_providers()]),
+            ("Efficiency", [Place(efficiency.tasks(), 0, 0, 16, 13), *_efficiency()]),
+            ("Waste", [Place(waste.tasks(), 0, 0, 14, 12), Place(waste.costly(), 14, 0, 10, 12)]),
+        ],
+        time_from="now-24h",
+    )
+
+
+def history() -> timeseries.Panel:
+    """Spend against allocation, from what Prometheus has kept."""
+    panel = graph(
+        "Day by day, as recorded",
+        "What stood at the end of each UTC day, as Prometheus recorded it: the history begins with the first scrape (or "
+        "what was backfilled), and a charge booked later for a past day does not change it. Follows: quest; always 30 days.",
+        USD,
+        [
+            over_time("A", per_day("quest", "ledger_quest_allocated_usd", QUEST), "Budget {{quest}}"),
+            over_time("B", per_day("quest", "ledger_quest_spend_usd", QUEST), "Spend {{quest}}"),
+        ],
+        empty="nothing recorded in this time range",
+    )
+    panel.interval("1d").time_from("30d")
+    panel.override_by_regexp("^Budget .*", [fixed(GREEN), *utilization.day_bars(35, 0.9)])
+    return panel.override_by_regexp("^Spend .*", [fixed(RED), *utilization.day_bars(85, 0.6)])
+
+
+def windows() -> table.Panel:
+    """Every window at a glance."""
+    impact = each_window("window", "ledger_impact_score", QUEST, LAYER)
+    cost = each_window("window", "ledger_impact_cost_usd", QUEST, LAYER)
+    return listing(
+        "Every window at a glance",
+        "Allocated, charged (cost ledger), recorded by the budget ledger itself, impact per dollar and wasted cost of "
+        "settled outcomes, each summed over the window's UTC days. Complete from the first scrape. Follows: quest, layer "
+        "(impact and waste).",
+        [
+            rows("A", each_window("window", "ledger_quest_allocated_usd", QUEST)),
+            rows("B", each_window("window", "ledger_quest_spend_usd", QUEST)),
+            rows("C", each_window("window", "ledger_quest_recorded_spend_usd", QUEST)),
+            rows("D", ratio(f"({impact})", f"({cost})")),
+            rows("E", each_window("window", "ledger_waste_usd", QUEST, LAYER, SETTLED)),
+        ],
+        [
+            Column("window", "Window", width=90),
+            Column("Value #A", "Allocated", USD),
+            Column("Value #B", "Spent", USD),
+            Column("Value #C", "Recorded", USD),
+            Column("Value #D", "Impact per $", COUNT),
+            Column("Value #E", "Wasted", USD),
+        ],
+        key="window",
+        empty="nothing known of this quest",
+    ).decimals(2)
+
+
+def impact_trend() -> timeseries.Panel:
+    """Whether the quest gets better."""
+    return graph(
+        "Impact per $ over the last 7 days, as it went",
+        "Impact per dollar of the 7-day window as published at each instant; absent where nothing was spent. "
+        "Follows: quest; all layers, always 30 days.",
+        COUNT,
+        [over_time("A", once("ledger_quest_impact_per_usd", QUEST, 'window="7d"'), "{{quest}}")],
+        empty="nothing recorded yet",
+    ).time_from("30d")
+
+
+def _providers() -> list[Place]:
+    shares: piechart.Panel = providers.shares()
+    return [Place(shares, 8, 0, 7, 9), Place(providers.rate_by_provider(), 15, 0, 9, 9)]
+
+
+def _efficiency() -> list[Place]:
+    return [Place(efficiency.layers(), 16, 0, 8, 6), Place(impact_trend(), 16, 6, 8, 7)]

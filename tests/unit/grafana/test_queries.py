@@ -1,0 +1,125 @@
+"""Every query keeps the habits, parses, and names only metrics and labels that exist."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from exporter.views import METRICS
+from tests.unit.grafana.boards import BOARDS, SELECTOR, panels, queries, selectors
+
+# Read by the boards, published by a later version of the exporter.
+EXPECTED = {
+    "ledger_first_load_progress_ratio": {"ledger"},
+    "ledger_verified_age_seconds": {"ledger"},
+    "ledger_corrections_total": {"ledger"},
+}
+LABELS = {metric.name: set(metric.labels) for metric in METRICS} | EXPECTED
+ATTACHED = {"instance", "job"}
+HEALTH = "ledger-exporter-health"
+
+every = list(queries())
+each_query = pytest.mark.parametrize("query", every, ids=str)
+each_ledger_query = pytest.mark.parametrize("query", [query for query in every if query.board != HEALTH], ids=str)
+
+
+def group_labels(expr: str) -> set[str]:
+    """The labels an expression is summed by."""
+    return {label for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(", ")}
+
+
+def test_metrics_that_are_still_expected_are_not_there_yet():
+    assert EXPECTED.keys().isdisjoint(metric.name for metric in METRICS)
+
+
+def test_queries_parse(tmp_path):
+    rules = [{"record": f"query:{number}", "expr": query.promql} for number, query in enumerate(every)]
+    file = tmp_path / "queries.json"
+    file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    assert checked.stderr == ""
+    assert checked.returncode == 0
+
+
+@each_query
+def test_metrics_exist(query):
+    assert {selector.metric for selector in selectors(query.expr)} <= LABELS.keys()
+
+
+@each_query
+def test_matchers_name_labels_the_metric_has(query):
+    for selector in selectors(query.expr):
+        assert selector.matchers.keys() <= LABELS[selector.metric] | ATTACHED
+
+
+@each_query
+def test_sums_are_by_labels_the_metric_has(query):
+    grouped = re.findall(
+        r"\b(?:sum|max|min) by \(([^)]*)\) \([^a-z]*(?:[a-z_ ]+\([^)]*\) \(|\w+\()*(ledger_\w+)", query.expr
+    )
+    for labels, metric in grouped:
+        assert set(labels.split(", ")) <= LABELS[metric] | ATTACHED
+
+
+@each_query
+def test_legend_names_labels_that_are_left(query):
+    wanted = set(re.findall(r"\{\{(\w+)\}\}", query.target.get("legendFormat", "")))
+    published = {label for selector in selectors(query.expr) for label in LABELS[selector.metric]}
+    assert wanted <= (group_labels(query.expr) or published | ATTACHED)
+
+
+@each_ledger_query
+def test_window_is_fixed_in_every_selector(query):
+    for selector in selectors(query.expr):
+        if "window" in LABELS[selector.metric]:
+            assert selector.matchers["window"][0] == "="
+
+
+@each_ledger_query
+def test_two_exporters_count_once(query):
+    once = re.compile(r"max without \(instance, pod\) \((?:rate\(|max_over_time\()?(ledger_\w+)")
+    assert [found[0] for found in SELECTOR.findall(query.expr)] == once.findall(query.expr)
+
+
+@each_query
+def test_largest_are_picked_at_one_instant(query):
+    for ranked in re.findall(r"topk\(\d+, (.*)", query.expr):
+        assert query.target["instant"] or "@ end()" in ranked
+
+
+@pytest.mark.parametrize("uid", list(BOARDS))
+def test_variable_offers_labels_the_metric_has(uid):
+    for variable in BOARDS[uid]["templating"]["list"]:
+        if variable["type"] == "query":
+            metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
+            assert label in LABELS[metric] | ATTACHED
+            assert variable["name"] == label
+
+
+def test_columns_show_what_the_queries_return():
+    for uid, panel in panels():
+        for step in panel.get("transformations", []):
+            if step["id"] == "organize":
+                values = {f"Value #{target['refId']}" for target in panel["targets"]} | {"Value"}
+                labels = {label for target in panel["targets"] for label in group_labels(target["expr"])}
+                assert step["options"]["indexByName"].keys() <= values | labels, (uid, panel["title"])
+
+
+def test_all_views_of_the_exporter_are_drawn():
+    drawn = {selector.metric for query in every for selector in selectors(query.expr)}
+    not_drawn = {metric.name for metric in METRICS} - drawn
+    assert not_drawn == {
+        # totals the boards take from finer series, and what is for queries of one's own
+        "ledger_charged_tasks",
+        "ledger_charges_total",
+        "ledger_day_recorded_spend_usd",
+        "ledger_impact_outcomes",
+        "ledger_layer_impact_per_usd",
+        "ledger_max_age_seconds",
+        "ledger_provider_charges",
+        "ledger_refresh_interval_seconds",
+        "ledger_waste_max_impact",
+        "ledger_waste_min_tokens",
+        "ledger_waste_outcomes",
+    }
