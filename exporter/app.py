@@ -57,7 +57,11 @@ class App:
         self._config_path = config_path
         config = config_file.load(config_path)
         self._sources = open_sources(config)
-        self._refresh = Refresh(config, self._sources, Reload(success=_now().timestamp()))
+        self._reload = Reload(success=_now().timestamp())
+        self._refresh = Refresh(config, self._sources, self._reload)
+        self._pending: tuple[Config, dict[str, Source]] | None = None
+        self._loading = threading.Lock()
+        self._publishing = threading.Lock()
         self._pass = threading.Lock()
         self._stopping = threading.Event()
         self.ready = threading.Event()
@@ -81,8 +85,9 @@ class App:
                 return
             started = perf_counter()
             try:
+                self._adopt_configuration()
                 published = self._refresh.run(_now())
-                self.published.swap(published)
+                self._publish(published)
                 self.ready.set()
                 _log_refresh(published, perf_counter() - started)
             except Stopped:
@@ -96,22 +101,39 @@ class App:
         Raises:
             ExporterError: the configuration cannot be used; the one before stays in force, and a metric says so.
         """
-        with self._pass:
+        with self._loading:
             try:
                 config = config_file.load(self._config_path)
-                sources = open_sources(config)
+                self._pending = config, open_sources(config)
             except ExporterError as error:
-                self._refresh.reload = Reload(successful=False, success=self._refresh.reload.success)
-                self.published.swap(self._refresh.restate(_now()))
+                self._reload = Reload(successful=False, success=self._reload.success)
+                self._publish(self.published.get())
                 log.error("configuration not reloaded; the one before stays", extra={"error": str(error)})  # noqa: TRY400
                 raise
-            refresh = Refresh(config, sources, Reload(success=_now().timestamp()))
-            refresh.inherit(self._refresh)
-            former, self._sources, self._refresh = self._sources, sources, refresh
-            for source in former.values():
-                source.close()
+            self._reload = Reload(success=_now().timestamp())
         log.info("configuration reloaded", extra={"file": str(self._config_path)})
         self._scheduler.reschedule(config.refresh.interval)
+
+    def _publish(self, published: Published) -> None:
+        """Swap what scrapes see; the outcome of a reload shows at once, whatever a pass began with."""
+        with self._publishing:
+            if published.snapshot.reload != self._reload:
+                published = published.restated(self._reload)
+            self.published.swap(published)
+
+    def _adopt_configuration(self) -> None:
+        """Go over to the configuration loaded last. Between passes, so that no reload ever waits for a database."""
+        with self._loading:
+            pending, self._pending = self._pending, None
+            self._refresh.reload = self._reload
+        if pending is None:
+            return
+        config, sources = pending
+        refresh = Refresh(config, sources, self._reload)
+        refresh.inherit(self._refresh)
+        former, self._sources, self._refresh = self._sources, sources, refresh
+        for source in former.values():
+            source.close()
 
     def stop(self) -> bool:
         """End: no pass begins any more, and a running one is interrupted.

@@ -17,9 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+
+from exporter.thresholds import SCOPES, Thresholds, of_scope
 
 LedgerName = Literal["cost", "impact", "budget"]
 LEDGERS: tuple[LedgerName, ...] = ("cost", "impact", "budget")
@@ -78,9 +81,12 @@ def _check_expression(value: str) -> str:
 def _check_conninfo(value: str) -> str:
     if value.startswith(("postgresql://", "postgres://")):
         try:
-            urlsplit(value)
+            authority = urlsplit(value).netloc
         except ValueError:
             raise ValueError("is not a libpq connection string: the URL cannot be read") from None
+        if authority.count("@") > 1:
+            # libpq would take what follows the first for the host, and its messages would tell that part of the password.
+            raise ValueError("has an @ in its user or password: write it as %40")
         return value
     if not _CONNINFO.fullmatch(value):
         raise ValueError(
@@ -102,8 +108,17 @@ def _check_pattern(value: str) -> str:
     return value
 
 
+def _parse_level(value: object) -> Decimal | None:
+    level = None if value is None else _parse_decimal(value)
+    if level is not None and level < 0:
+        raise ValueError("must be 0 or more, or null for none")
+    return level
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Number = Annotated[Decimal, BeforeValidator(_parse_decimal)]
+Level = Annotated[Decimal | None, BeforeValidator(_parse_level)]
+ThresholdLevels = dict[str, dict[str, Level]]
 Relation = Annotated[str, BeforeValidator(str), Field(min_length=1), BeforeValidator(_check_relation)]
 Expression = Annotated[str, BeforeValidator(_check_expression)]
 
@@ -300,6 +315,37 @@ class Limits(Section):
     series: int = Field(default=50_000, ge=1000)
 
 
+class ThresholdOverrides(Section):
+    """Thresholds of single quests (by name or id), providers and layers, where they differ from the defaults."""
+
+    quests: dict[str, ThresholdLevels] = Field(default_factory=dict)
+    providers: dict[str, ThresholdLevels] = Field(default_factory=dict)
+    layers: dict[str, ThresholdLevels] = Field(default_factory=dict)
+
+
+class ThresholdsConfig(Section):
+    """What alerts compare with: levels by severity, a null level is none. `exporter.thresholds` knows which there are."""
+
+    quest: ThresholdLevels = Field(default_factory=dict, validate_default=True)
+    provider: ThresholdLevels = Field(default_factory=dict, validate_default=True)
+    layer: ThresholdLevels = Field(default_factory=dict, validate_default=True)
+    platform: ThresholdLevels = Field(default_factory=dict, validate_default=True)
+    overrides: ThresholdOverrides = ThresholdOverrides()
+
+    @field_validator(*SCOPES)
+    @classmethod
+    def _complete(cls, given: ThresholdLevels, info: ValidationInfo) -> ThresholdLevels:
+        defaults = {name: threshold.defaults for name, threshold in of_scope(info.field_name).items()}
+        return {name: {**defaults.get(name, {}), **given.get(name, {})} for name in {**defaults, **given}}
+
+    def resolved(self) -> Thresholds:
+        """Return defaults and overrides as one."""
+        return Thresholds(
+            {"quest": self.quest, "provider": self.provider, "layer": self.layer, "platform": self.platform},
+            {"quest": self.overrides.quests, "provider": self.overrides.providers, "layer": self.overrides.layers},
+        )
+
+
 class RefreshConfig(Section):
     """How often the ledgers are read, how long one reading may take, how long values are held when it fails."""
 
@@ -327,6 +373,7 @@ class Config(Section):
     costly: CostlyConfig = CostlyConfig()
     limits: Limits = Limits()
     refresh: RefreshConfig = RefreshConfig()
+    thresholds: ThresholdsConfig = ThresholdsConfig()
 
     def ledgers_of(self, source: str) -> list[LedgerName]:
         """Return the ledgers that stand, wholly or in part, in a source."""

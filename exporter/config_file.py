@@ -41,19 +41,28 @@ def parse(text: str, file: str = "<config>", environment: Mapping[str, str] | No
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        lines: dict[Place, int] = {}
+        twice = _index(node, (), lines)
     except yaml.YAMLError as error:
         raise ConfigError([_yaml_problem(file, error)]) from None
+    except RecursionError:
+        raise ConfigError([f"{file}:1: is nested too deeply, or contains itself"]) from None
+    except ValueError as error:  # a date or number that looks like one and is none
+        raise ConfigError([f"{file}:1: has a value that cannot be read: {error}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(Config.model_fields)}"])
-    lines: dict[Place, int] = {}
-    problems = [(lines[place], place, "is given twice") for place in _index(node, (), lines)]
+    problems = [(lines[place], place, "is given twice") for place in twice]
     problems += [(_line(lines, place), place, message) for place, message in _unknown_sources(data)]
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
         problems += [_problem(lines, dict(item)) for item in error.errors(include_url=False)]
     else:
-        problems += [(_line(lines, place), place, message) for place, message in _source_problems(config, environment)]
+        further = [
+            *_source_problems(config, environment),
+            *((("thresholds", *place), message) for place, message in config.thresholds.resolved().problems()),
+        ]
+        problems += [(_line(lines, place), place, message) for place, message in further]
         if not problems:
             return config
     raise ConfigError(

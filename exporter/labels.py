@@ -160,6 +160,11 @@ class Admission:
         kept.update(newcomers[:room])
         self.folded[label] = sum(1 for value in weights if value not in kept)
 
+    def is_touched_by(self, limits: Mapping[str, int]) -> bool:
+        """Tell whether other limits would take a label or combination from somebody."""
+        combinations = limits["combinations"]
+        return any(len(kept) > limits.get(label, combinations) for label, kept in self._kept.items())
+
     def folds(self) -> Folds:
         """Return the decision as it stands."""
         return Folds({label: frozenset(kept) for label, kept in self._kept.items()})

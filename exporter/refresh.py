@@ -47,6 +47,11 @@ class Published:
     snapshot: Snapshot
     exposition: Exposition
 
+    def restated(self, reload: Reload) -> Published:
+        """Return the same with another outcome of loading the configuration."""
+        snapshot = replace(self.snapshot, reload=reload)
+        return Published(snapshot, Exposition(views.families(snapshot)))
+
 
 class Refresh:
     """Passes over the ledgers, and what lives between them: the last parts, names, labels, counters and health.
@@ -64,6 +69,7 @@ class Refresh:
             max_age_seconds=config.refresh.max_age.total_seconds(),
             waste_min_tokens=config.waste.min_tokens,
             waste_max_impact=config.waste.max_impact,
+            thresholds=config.thresholds.resolved(),
         )
         self.reload = reload or Reload()
         self.demand = Demand()
@@ -112,11 +118,6 @@ class Refresh:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
-        snapshot, families = self._build(now)
-        return Published(snapshot, Exposition(families, self.demand.recent()))
-
-    def restate(self, now: datetime) -> Published:
-        """Return a snapshot of what is known already, without reading anything."""
         snapshot, families = self._build(now)
         return Published(snapshot, Exposition(families, self.demand.recent()))
 
@@ -204,7 +205,9 @@ class Refresh:
         parts = self._known_parts(now)
         if parts.budget is not None:
             self._names = assembly.booked_names(parts.budget)
-        self._quest_labels.update(assembly.label_quests(assembly.quest_ids(parts), self._names))
+        labels = assembly.label_quests(assembly.quest_ids(parts), self._names)
+        self._quest_labels.update(labels)
+        self._quest_ids.update({label: quest for quest, label in labels.items()})
         self._decide_afresh_when_due(now)
         while True:
             snapshot = self._snapshot(parts, now)
@@ -212,12 +215,18 @@ class Refresh:
             series = sum(len(family.samples) for family in families)
             if series <= self._config.limits.series or not any(self._limits().values()):
                 return snapshot, families
-            self._halvings += 1
+            self._tighten()
             log.warning(
                 "more series than limits.series: folding further",
                 extra={"series": series, "limit": self._config.limits.series, **self._limits()},
             )
-            self._admission = Admission(self._limits())
+
+    def _tighten(self) -> None:
+        """Halve the limits until that takes a label or combination from somebody."""
+        self._halvings += 1
+        while any(self._limits().values()) and not self._admission.is_touched_by(self._limits()):
+            self._halvings += 1
+        self._admission = Admission(self._limits())
 
     def _limits(self) -> dict[str, int]:
         return assembly.admission_limits(self._config.limits, self._halvings)
@@ -248,7 +257,6 @@ class Refresh:
         if parts.budget is not None:
             budget_figures = assembly.budget_figures(parts.budget, _windows(parts.budget, now), labels)
         assembly.admit_combinations(self._admission, cost_figures, impact_figures)
-        self._quest_ids.update({label: quest for quest, label in self._quest_labels.items()})
         return Snapshot(
             settings=self._settings,
             health=dict(self._health),

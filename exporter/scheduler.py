@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
@@ -45,8 +47,9 @@ class Scheduler:
 
     def reschedule(self, interval: timedelta) -> None:
         """Change the interval; the next pass runs at once."""
-        self._scheduler.reschedule_job(_JOB, trigger=trigger(interval))
-        self._scheduler.modify_job(_JOB, next_run_time=datetime.now(UTC))
+        with contextlib.suppress(JobLookupError):  # once stopped there is no job
+            self._scheduler.reschedule_job(_JOB, trigger=trigger(interval))
+            self._scheduler.modify_job(_JOB, next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """Let no further pass begin; do not wait for a running one."""

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from exporter.config import LedgerName
 from exporter.labels import Folds
 from exporter.parts import Allocation, Key, Outcomes, Spend, Table, TaskDays, Waste
+from exporter.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Settings:
     max_age_seconds: float
     waste_min_tokens: int
     waste_max_impact: Decimal
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ class Source:
                     # Who read may have taken the cut connection for a failed query, and gone on.
                     raise SourceError("the connection was cut off")
         except BaseException:
-            self._drop_if_broken()
+            if self._interrupted.is_set():
+                self.close()
             if self._stopped.is_set():
                 raise Stopped(f"source {self.name}: the program ends") from None
             raise
@@ -182,15 +183,6 @@ class Source:
             "set_config('idle_in_transaction_session_timeout', %s, true), set_config('TimeZone', 'UTC', true)",
             (str(timeout), str(min(timeout // 2, _MAX_LOCK_MILLISECONDS)), str(2 * timeout)),
         )
-
-    def _drop_if_broken(self) -> None:
-        connection = self._connection
-        if connection is not None and (
-            self._interrupted.is_set()
-            or connection.closed
-            or connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE
-        ):
-            self.close()
 
     def stop(self) -> None:
         """End whatever the source is waiting for, for good."""

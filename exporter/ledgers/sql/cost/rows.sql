@@ -8,8 +8,8 @@ select
     nullif(model, '') as model,
     nullif(task, '') as task,
     nullif(quest, '') as quest,
-    coalesce(tokens_in, 0) as tokens_in,
-    coalesce(tokens_out, 0) as tokens_out
+    case when tokens_in between -9223372036854775808 and 9223372036854775807 then tokens_in::bigint else 0 end as tokens_in,
+    case when tokens_out between -9223372036854775808 and 9223372036854775807 then tokens_out::bigint else 0 end as tokens_out
 from (
     select
         ({created_at})::timestamptz as instant,
@@ -18,7 +18,7 @@ from (
         ({model})::text as model,
         ({task_id})::text as task,
         ({quest_id})::text as quest,
-        ({tokens_in})::bigint as tokens_in,
-        ({tokens_out})::bigint as tokens_out
+        ({tokens_in})::numeric as tokens_in,
+        ({tokens_out})::numeric as tokens_out
     from {relation}
 ) as ledger
