@@ -38,8 +38,8 @@ def open_sources(config: Config, environment: Mapping[str, str] | None = None) -
             sources[name] = Source(
                 name, source.conninfo(environment), source.password(environment), config.refresh.timeout
             )
-        except SourceError as error:
-            problems.append(str(error))
+        except (SourceError, ValueError) as error:
+            problems.append(f"sources.{name}: {error}")
     if problems:
         raise ConfigError(problems)
     return sources

@@ -27,6 +27,8 @@ from exporter.thresholds import SCOPES, Thresholds, of_scope
 LedgerName = Literal["cost", "impact", "budget"]
 LEDGERS: tuple[LedgerName, ...] = ("cost", "impact", "budget")
 
+_SERIES_A_COMBINATION = 8
+
 REFERENCE = Path(__file__).with_name("reference.yml")
 """The commented reference configuration that ships with the package."""
 
@@ -35,7 +37,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _IDENTIFIER = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 _RELATION = re.compile(rf"{_IDENTIFIER}(?:\.{_IDENTIFIER}){{0,2}}")
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
-_CONNINFO = re.compile(r"\s*(?:\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)\s*)+")
+_CONNINFO = re.compile(r"\s*+(?:\w++\s*+=\s*+(?:'(?:[^'\\]|\\.)*+'|(?:[^\s'\\]|\\.)*+)\s*+)++")
 
 
 def parse_duration(value: object) -> timedelta:
@@ -197,11 +199,15 @@ class Ledger(Section):
     @classmethod
     def _check_columns(cls, columns: dict[str, str | None]) -> dict[str, str | None]:
         known = (*cls.REQUIRED, *cls.OPTIONAL)
-        for column, expression in columns.items():
-            if column not in known:
-                raise ValueError(f"{column} is not a column of this ledger; allowed: {', '.join(known)}")
-            if expression is None and column in cls.REQUIRED:
-                raise ValueError(f"{column} may not be null; only {', '.join(cls.OPTIONAL)} may be missing")
+        unknown = [column for column in columns if column not in known]
+        missing = [column for column in cls.REQUIRED if columns.get(column, column) is None]
+        problems = []
+        if unknown:
+            problems.append(f"{', '.join(unknown)} is not a column of this ledger; allowed: {', '.join(known)}")
+        if missing:
+            problems.append(f"{', '.join(missing)} may not be null; only {', '.join(cls.OPTIONAL)} may be missing")
+        if problems:
+            raise ValueError("; ".join(problems))
         return columns
 
     @model_validator(mode="after")
@@ -314,6 +320,13 @@ class Limits(Section):
     combinations: int = Field(default=2000, ge=1)
     series: int = Field(default=50_000, ge=1000)
 
+    @model_validator(mode="after")
+    def _leave_room(self) -> Self:
+        # Each label set of the counters has four series and keeps them for the life of the process.
+        if self.series < _SERIES_A_COMBINATION * self.combinations:
+            raise ValueError(f"series must be at least {_SERIES_A_COMBINATION} times combinations")
+        return self
+
 
 class ThresholdOverrides(Section):
     """Thresholds of single quests (by name or id), providers and layers, where they differ from the defaults."""
@@ -355,10 +368,16 @@ class RefreshConfig(Section):
 
     @model_validator(mode="after")
     def _order(self) -> Self:
-        if self.interval < timedelta(milliseconds=100):
-            raise ValueError("interval must be at least 100ms")
+        shortest = timedelta(milliseconds=100)
+        problems = [
+            f"{name} must be at least 100ms" for name in ("interval", "timeout") if getattr(self, name) < shortest
+        ]
         if self.max_age < self.interval:
-            raise ValueError("max_age must not be shorter than interval, or values vanish between two refreshes")
+            problems.append("max_age must not be shorter than interval, or values vanish between two refreshes")
+        if self.max_age < self.timeout:
+            problems.append("max_age must not be shorter than timeout, or values vanish while a refresh still waits")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 

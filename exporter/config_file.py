@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from exporter.config import Config, ProviderPattern, SourceConfig
+from exporter.config import Config, ProviderPattern, SourceConfig, ThresholdsConfig
 from exporter.errors import ConfigError
 
 Place = tuple[str | int, ...]
+Problem = tuple[Place, str]
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -51,27 +52,17 @@ def parse(text: str, file: str = "<config>", environment: Mapping[str, str] | No
         raise ConfigError([f"{file}:1: has a value that cannot be read: {error}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(Config.model_fields)}"])
-    problems = [(lines[place], place, "is given twice") for place in twice]
-    problems += [(_line(lines, place), place, message) for place, message in _unknown_sources(data)]
+    config = None
+    problems = [(place, "is given twice") for place in twice]
+    problems += _unknown_sources(data) + _source_problems(data, environment) + _threshold_problems(data)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        problems += [_problem(lines, dict(item)) for item in error.errors(include_url=False)]
-    else:
-        further = [
-            *_source_problems(config, environment),
-            *((("thresholds", *place), message) for place, message in config.thresholds.resolved().problems()),
-        ]
-        problems += [(_line(lines, place), place, message) for place, message in further]
-        if not problems:
-            return config
-    raise ConfigError(
-        [f"{file}:{line}: {_dotted(place)}: {message}" for line, place, message in sorted(problems, key=_order)]
-    )
-
-
-def _order(problem: tuple[int, Place, str]) -> tuple[int, str]:
-    return problem[0], _dotted(problem[1])
+        problems += [_problem(dict(item)) for item in error.errors(include_url=False)]
+    if config is None or problems:
+        ordered = sorted((_line(lines, place), _dotted(place), message) for place, message in problems)
+        raise ConfigError([f"{file}:{line}: {place}: {message}" for line, place, message in ordered])
+    return config
 
 
 def _yaml_problem(file: str, error: yaml.YAMLError) -> str:
@@ -110,7 +101,7 @@ def _dotted(place: Place) -> str:
     return text.lstrip(".") or "(file)"
 
 
-def _problem(lines: dict[Place, int], error: dict[str, Any]) -> tuple[int, Place, str]:
+def _problem(error: dict[str, Any]) -> Problem:
     place: Place = tuple(step for step in error["loc"] if step != "[key]")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
@@ -127,7 +118,7 @@ def _problem(lines: dict[Place, int], error: dict[str, Any]) -> tuple[int, Place
         # What stands below `sources` may be a secret, in its place or not.
         if isinstance(given, str | int | float | bool) and place[:1] != ("sources",):
             message += f"; found {given!r}"
-    return _line(lines, place), place, message
+    return place, message
 
 
 def _allowed_keys(place: Place) -> list[str]:
@@ -142,12 +133,12 @@ def _allowed_keys(place: Place) -> list[str]:
     return list(model.model_fields)
 
 
-def _unknown_sources(data: dict[str, Any]) -> list[tuple[Place, str]]:
+def _unknown_sources(data: dict[str, Any]) -> list[Problem]:
     """Find ledgers that name a source which does not exist, whatever else may be wrong."""
     sources, ledgers = data.get("sources"), data.get("ledgers")
     if not isinstance(sources, dict) or not isinstance(ledgers, dict):
         return []
-    problems: list[tuple[Place, str]] = []
+    problems: list[Problem] = []
     for ledger, section in ledgers.items():
         for key in ("source", "sources"):
             named = section.get(key) if isinstance(section, dict) else None
@@ -159,15 +150,36 @@ def _unknown_sources(data: dict[str, Any]) -> list[tuple[Place, str]]:
     return problems
 
 
-def _source_problems(config: Config, environment: Mapping[str, str]) -> list[tuple[Place, str]]:
-    """Find sources whose secrets cannot be had, and sources without a use."""
-    problems: list[tuple[Place, str]] = []
-    for name, source in config.sources.items():
+def _source_problems(data: dict[str, Any], environment: Mapping[str, str]) -> list[Problem]:
+    """Find sources whose secrets cannot be had, and sources without a use, whatever else may be wrong."""
+    sources, ledgers = data.get("sources"), data.get("ledgers")
+    if not isinstance(sources, dict):
+        return []
+    sections = (
+        [section for section in ledgers.values() if isinstance(section, dict)] if isinstance(ledgers, dict) else []
+    )
+    used = [section.get("source") for section in sections]
+    used += [name for section in sections if isinstance(section.get("sources"), list) for name in section["sources"]]
+    problems: list[Problem] = [
+        (("sources", str(name)), "is used by no ledger") for name in sources if sections and name not in used
+    ]
+    for name, section in sources.items():
+        try:
+            source = SourceConfig.model_validate(section)
+        except ValidationError:
+            continue  # told already, with its place
         for secret in (source.conninfo, source.password):
             try:
                 secret(environment)
             except ValueError as error:
-                problems.append((("sources", name), str(error)))
-        if not config.ledgers_of(name):
-            problems.append((("sources", name), "is used by no ledger"))
+                problems.append((("sources", str(name)), str(error)))
     return problems
+
+
+def _threshold_problems(data: dict[str, Any]) -> list[Problem]:
+    """Find unknown thresholds and levels out of order, whatever else may be wrong."""
+    try:
+        thresholds = ThresholdsConfig.model_validate(data.get("thresholds", {}))
+    except ValidationError:
+        return []  # told already, with its place
+    return [(("thresholds", *place), message) for place, message in thresholds.resolved().problems()]

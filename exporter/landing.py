@@ -23,6 +23,7 @@ POLICY = (
 )
 """The page's Content-Security-Policy: its own style sheet and nothing else."""
 
+_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC).timestamp()
 _NAMES = {"cost": "Cost ledger", "impact": "Impact ledger", "budget": "Budget ledger"}
 
 
@@ -70,7 +71,7 @@ def _ledger(ledger: str, health: LedgerHealth, figures: Figures | None, now: flo
 def _ago(instant: float | None, now: float) -> str:
     if instant is None:
         return "never"
-    at = datetime.fromtimestamp(instant, UTC)
+    at = datetime.fromtimestamp(max(instant, _FIRST_INSTANT), UTC)
     seconds = max(0, round(now - instant))
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:

@@ -15,7 +15,7 @@ from exporter import assembly, views
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.counters import Counters
-from exporter.errors import SourceError
+from exporter.errors import SourceError, Stopped
 from exporter.exposition import Demand, Exposition
 from exporter.labels import Admission
 from exporter.ledgers import budget, cost, impact
@@ -88,6 +88,7 @@ class Refresh:
         self._counters = Counters(config.limits.combinations)
         self._counted: CostPart | None = None
         self._counter_values: Mapping[Key, Spend] = {}
+        self._last = self._blank()
 
     def inherit(self, previous: Refresh) -> None:
         """Continue where a refresh under another configuration stopped.
@@ -100,6 +101,10 @@ class Refresh:
         self._names, self._quest_labels, self._quest_ids = previous._names, previous._quest_labels, previous._quest_ids
         self._counters, self._counted = previous._counters, previous._counted
         self._counter_values = previous._counter_values
+        if self._config.limits == previous._config.limits:
+            self._admission, self._halvings = previous._admission, previous._halvings
+            self._decided_for = previous._decided_for
+        self._last = replace(previous._last, settings=self._settings, reload=self.reload)
         self._counters.limit = self._config.limits.combinations
         if _meaning_of_charges(previous._config) != _meaning_of_charges(self._config):
             self._counters.rebase()
@@ -108,8 +113,7 @@ class Refresh:
 
     def empty(self) -> Published:
         """Return what is published before the first pass: nothing is known of any ledger."""
-        snapshot = Snapshot(self._settings, self._health, self._admission.folds(), reload=self.reload)
-        return Published(snapshot, Exposition(views.families(snapshot)))
+        return Published(self._last, Exposition(views.families(self._last)))
 
     def run(self, now: datetime) -> Published:
         """Read every source once and return a new snapshot; what could not be read keeps its last values."""
@@ -118,8 +122,29 @@ class Refresh:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
-        snapshot, families = self._build(now)
+        try:
+            snapshot, families = self._build(now)
+        except Exception as error:  # a bug must not leave old figures that look alive
+            log.exception("making a snapshot failed unexpectedly")
+            snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
+            families = views.families(snapshot)
+        self._last = snapshot
         return Published(snapshot, Exposition(families, self.demand.recent()))
+
+    def _without_new_figures(self, now: datetime, problem: str) -> Snapshot:
+        """Return the last snapshot with every ledger down; without its figures once they are old or their day is over."""
+        for ledger, health in self._health.items():
+            sources = dict.fromkeys(self._config.ledgers[ledger].source_names, False)
+            self._health[ledger] = replace(health, sources=sources, failures=health.failures + 1, error=problem)
+        last, age = self._last, self._config.refresh.max_age.total_seconds()
+        known = [figures for figures in map(last.figures, LEDGERS) if figures is not None]
+        keeps = all(figures.today == day_of(now) for figures in known) and now.timestamp() - (last.instant or 0) <= age
+        if keeps:
+            return replace(last, health=dict(self._health), reload=self.reload)
+        return replace(self._blank(), instant=last.instant)
+
+    def _blank(self) -> Snapshot:
+        return Snapshot(self._settings, dict(self._health), self._admission.folds(), reload=self.reload)
 
     def _read(self, question: Question) -> list[Reading]:
         names = [name for name in self._sources if self._attempts.is_due(name)]
@@ -141,8 +166,14 @@ class Refresh:
             with self._sources[name].snapshot() as transaction:
                 return [self._read_ledger(transaction, ledger, name, question) for ledger in ledgers]
         except SourceError as error:
-            seconds = perf_counter() - started
-            return [Reading(ledger, name, seconds, error=str(error)) for ledger in ledgers]
+            problem = str(error)
+        except Stopped:
+            raise
+        except Exception as error:  # what the driver did not foresee in one source must not hide the others
+            log.exception("reading a source failed unexpectedly", extra={"source": name})
+            problem = f"source {name}: unexpected {type(error).__name__}"
+        seconds = perf_counter() - started
+        return [Reading(ledger, name, seconds, error=problem) for ledger in ledgers]
 
     def _read_ledger(self, transaction: Transaction, ledger: LedgerName, source: str, question: Question) -> Reading:
         started = perf_counter()
@@ -201,14 +232,21 @@ class Refresh:
         self._health[ledger] = current
 
     def _build(self, now: datetime) -> tuple[Snapshot, list[Family]]:
-        """Make the snapshot of all that is known, folding more while it has too many series."""
+        """Make the snapshot of all that is known."""
         parts = self._known_parts(now)
         if parts.budget is not None:
             self._names = assembly.booked_names(parts.budget)
         labels = assembly.label_quests(assembly.quest_ids(parts), self._names)
         self._quest_labels.update(labels)
         self._quest_ids.update({label: quest for quest, label in labels.items()})
-        self._decide_afresh_when_due(now)
+        # The counters never fold anew: they are fed when it is settled who keeps a label of its own.
+        if self._decide_afresh_when_due(now):
+            self._settle(parts, now)
+        self._count(parts)
+        return self._settle(parts, now)
+
+    def _settle(self, parts: assembly.Parts, now: datetime) -> tuple[Snapshot, list[Family]]:
+        """Make the snapshot, folding more while it has too many series."""
         while True:
             snapshot = self._snapshot(parts, now)
             families = views.families(snapshot)
@@ -237,17 +275,18 @@ class Refresh:
         known = {ledger: part for ledger, part in self._whole.items() if part.instant >= oldest}
         return assembly.Parts(**known)  # type: ignore[arg-type]
 
-    def _decide_afresh_when_due(self, now: datetime) -> None:
-        """Forget who keeps a label at 00:00 UTC, and when a ledger becomes known for the first time."""
+    def _decide_afresh_when_due(self, now: datetime) -> bool:
+        """Forget who keeps a label at 00:00 UTC, and when a ledger is first known; tell whether that was due."""
         due_for = (day_of(now), frozenset(self._whole))
-        if due_for != self._decided_for:
-            self._decided_for, self._halvings = due_for, 0
-            self._admission = Admission(self._limits())
+        if due_for == self._decided_for:
+            return False
+        self._decided_for, self._halvings = due_for, 0
+        self._admission = Admission(self._limits())
+        return True
 
     def _snapshot(self, parts: assembly.Parts, now: datetime) -> Snapshot:
         assembly.admit_labels(self._admission, parts)
         labels = assembly.Labeller(self._quest_labels, self._admission.folds())
-        self._count(parts.cost, labels)
         cost_figures = impact_figures = budget_figures = None
         if parts.cost is not None:
             windows = _windows(parts.cost, now)
@@ -270,11 +309,13 @@ class Refresh:
             reload=self.reload,
         )
 
-    def _count(self, part: CostPart | None, labels: assembly.Labeller) -> None:
+    def _count(self, parts: assembly.Parts) -> None:
         """Feed the counters, once for each newly read cost ledger."""
-        if part is not None and part is not self._counted:
-            self._counted = part
-            self._counter_values = assembly.update_counters(self._counters, part, labels)
+        if parts.cost is not None and parts.cost is not self._counted:
+            assembly.admit_labels(self._admission, parts)
+            labels = assembly.Labeller(self._quest_labels, self._admission.folds())
+            self._counted = parts.cost
+            self._counter_values = assembly.update_counters(self._counters, parts.cost, labels)
 
 
 def _meaning_of_charges(config: Config) -> tuple[object, ...]:

@@ -24,7 +24,7 @@ def trigger(interval: timedelta) -> BaseTrigger:
     seconds = interval.total_seconds()
     return OrTrigger(
         [
-            IntervalTrigger(seconds=seconds, jitter=seconds * _JITTER_SHARE, timezone=UTC),
+            IntervalTrigger(seconds=seconds * (1 - _JITTER_SHARE / 2), jitter=seconds * _JITTER_SHARE, timezone=UTC),
             CronTrigger(hour=0, minute=0, second=0, timezone=UTC),
         ]
     )
@@ -37,7 +37,7 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1)},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            job_defaults={"coalesce": True, "max_instances": 2, "misfire_grace_time": None},
         )
         self._scheduler.add_job(run, trigger(interval), id=_JOB, next_run_time=datetime.now(UTC))
 

@@ -108,7 +108,7 @@ class Source:
     """One database. It connects when first asked, keeps the connection, and drops it after a failure."""
 
     def __init__(self, name: str, conninfo: SecretStr, password: SecretStr | None, timeout: timedelta) -> None:
-        """`timeout` bounds one reading of the source, from connecting to the last row.
+        """`timeout` bounds one reading of the source; connecting takes at least 2 s a host before it is given up.
 
         Raises:
             SourceError: the connection string has an option libpq does not know.
@@ -144,10 +144,8 @@ class Source:
         deadline.start()
         try:
             with _translated(self.name, self._interrupted, self._timeout):
-                connection = self._connected()
-                with connection.transaction():
-                    self._set_timeouts(connection)
-                    yield Transaction(connection)
+                with contextlib.ExitStack() as transaction:
+                    yield Transaction(self._begin(transaction))
                 if self._interrupted.is_set():
                     # Who read may have taken the cut connection for a failed query, and gone on.
                     raise SourceError("the connection was cut off")
@@ -159,6 +157,30 @@ class Source:
             raise
         finally:
             deadline.cancel()
+
+    def _begin(self, transaction: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
+        """Begin a transaction that ends with the stack; a kept connection that has died meanwhile is replaced.
+
+        Servers, poolers and firewalls end idle connections: that is no outage.
+        """
+        kept = self._connection is not None
+        try:
+            return self._begin_once(transaction)
+        except psycopg.OperationalError:
+            if not kept or self._interrupted.is_set():
+                raise
+            self.close()
+            return self._begin_once(transaction)
+
+    def _begin_once(self, transaction: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
+        with contextlib.ExitStack() as attempt:
+            connection = self._connected()
+            if self._interrupted.is_set():
+                raise psycopg.OperationalError("connecting took too long")
+            attempt.enter_context(connection.transaction())
+            self._set_timeouts(connection)
+            transaction.push(attempt.pop_all())
+        return connection
 
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
