@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards docs-metrics lock clean
+.PHONY: help demo test lint format dashboards screenshots docs-metrics bench lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,15 @@ format: $(VENV)/.made ## Format the code.
 dashboards: $(VENV)/.made ## Write grafana/dashboards/*.json from grafana/build/.
 	@$(VENV)/bin/python -m grafana.build
 
+screenshots: $(VENV)/.made ## Take the pictures of docs/ of a running Grafana: make screenshots GRAFANA_URL=http://127.0.0.1:3000
+	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-pictures.txt
+	@$(VENV)/bin/python -m grafana.build.screenshots
+
 docs-metrics: $(VENV)/.made ## Write docs/metrics.md from the metrics' declarations.
 	@$(VENV)/bin/python -m scripts.metrics_page
+
+bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
+	@$(VENV)/bin/python -m bench
 
 lock: $(VENV)/.made ## Lock the dependencies anew, with hashes.
 	@scripts/lock

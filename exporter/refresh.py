@@ -160,11 +160,14 @@ class Refresh:
 
     def _read_source(self, name: str, question: Question) -> list[Reading]:
         """Read the ledgers of one database in one snapshot of it."""
-        ledgers = self._config.ledgers_of(name)
+        ledgers = self._config.ledgers_of(name)[::-1]  # the cost ledger, the largest, has all the time the others leave
         started = perf_counter()
         try:
             with self._sources[name].snapshot() as transaction:
-                return [self._read_ledger(transaction, ledger, name, question) for ledger in ledgers]
+                return [
+                    self._read_ledger(transaction, ledger, name, question, 1 / (len(ledgers) - position))
+                    for position, ledger in enumerate(ledgers)
+                ]
         except SourceError as error:
             problem = str(error)
         except Stopped:
@@ -175,11 +178,13 @@ class Refresh:
         seconds = perf_counter() - started
         return [Reading(ledger, name, seconds, error=problem) for ledger in ledgers]
 
-    def _read_ledger(self, transaction: Transaction, ledger: LedgerName, source: str, question: Question) -> Reading:
+    def _read_ledger(
+        self, transaction: Transaction, ledger: LedgerName, source: str, question: Question, share: float
+    ) -> Reading:
         started = perf_counter()
         part, problem = None, None
         try:
-            with transaction.savepoint():
+            with transaction.savepoint(share):
                 part = self._ask(transaction, ledger, question)
         except SourceError as error:
             problem = f"source {source}: {error}"

@@ -206,6 +206,7 @@ def serve(app: App, addresses: list[str], telemetry_path: str, *, lifecycle: boo
         uvicorn.Config(
             web,
             lifespan="off",
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from exporter.views import VIEWS
+from exporter.views import VIEWS, thresholds
 from exporter.views.metric import Metric
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -24,7 +24,7 @@ PLACE = "<!-- tables -->\n"
 
 def generate() -> str:
     """Return the whole page, the same at every call."""
-    tables = "\n".join(line for view in VIEWS for line in _section(view))
+    tables = "\n".join(line for view in (*VIEWS, thresholds) for line in _section(view))
     return TEMPLATE.read_text(encoding="utf-8").replace(PLACE, tables)
 
 

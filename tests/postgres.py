@@ -27,6 +27,14 @@ from psycopg import sql
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 
+# Ends the server and removes its folder once the pipe to the tests breaks, so that tests that are killed leave nothing.
+WARDEN = """
+read -r _
+pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid"
+while [ -e "$0/data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+rm -rf "$0"
+"""
+
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -85,10 +93,11 @@ def _version(folder: Path) -> int:
 
 @dataclass
 class Server:
-    """A running server. `directory` holds its data, socket and log; `process` is the postmaster."""
+    """A running server. `directory` holds its data, socket and log; `process` is the postmaster, which `warden` outlives."""
 
     directory: Path
     process: subprocess.Popen[bytes]
+    warden: subprocess.Popen[bytes]
     created: int = 0
 
     def dsn(self, database: str = "postgres") -> str:
@@ -119,6 +128,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGQUIT)
                 self.process.wait(STOP_TIMEOUT_SECONDS)
+        self.warden.communicate()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -141,7 +151,8 @@ def start(programs: Path) -> Server:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    server = Server(directory, process)
+    warden = subprocess.Popen(["sh", "-c", WARDEN, directory], stdin=subprocess.PIPE, start_new_session=True, **account)
+    server = Server(directory, process, warden)
     try:
         _wait(server)
     except BaseException:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -34,6 +35,8 @@ _CONNECTION_DEFAULTS = {
 _MAX_CONNECT_SECONDS = 5
 _MAX_LOCK_MILLISECONDS = 2000
 _MILLISECONDS = 1000
+# The server gives up a little before the source is cut off: its error costs one ledger, the cut all of them.
+_TIME_FOR_AN_ERROR = 0.9
 
 
 class _LenientTextLoader(TextLoader):
@@ -85,8 +88,10 @@ def compose(name: str, rows: str, relation: str, expressions: Mapping[str, str])
 class Transaction:
     """A running read-only transaction: all it reads is of one snapshot."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], deadline: float) -> None:
+        """`deadline` is when the source will be cut off, by the monotonic clock."""
         self._connection = connection
+        self._deadline = deadline
 
     def rows(self, query: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Return all rows a query gives.
@@ -98,9 +103,14 @@ class Transaction:
             return self._connection.execute(query.encode(), parameters).fetchall()
 
     @contextlib.contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Confine a failure: what is read after it is still of the same snapshot."""
+    def savepoint(self, share: float = 1) -> Iterator[None]:
+        """Confine a failure: what is read after it is still of the same snapshot.
+
+        A query within may take that share of the time left, so that a slow one leaves some to those who come after.
+        """
         with _translated(), self._connection.transaction():
+            milliseconds = max(1, int((self._deadline - monotonic()) * share * _TIME_FOR_AN_ERROR * _MILLISECONDS))
+            self._connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
             yield
 
 
@@ -139,13 +149,15 @@ class Source:
             Stopped: the program ends.
         """
         self._interrupted.clear()
-        deadline = threading.Timer(self._timeout.total_seconds(), self.interrupt)
-        deadline.daemon = True
-        deadline.start()
+        seconds = self._timeout.total_seconds()
+        deadline = monotonic() + seconds
+        watch = threading.Timer(seconds, self.interrupt)
+        watch.daemon = True
+        watch.start()
         try:
             with _translated(self.name, self._interrupted, self._timeout):
                 with contextlib.ExitStack() as transaction:
-                    yield Transaction(self._begin(transaction))
+                    yield Transaction(self._begin(transaction), deadline)
                 if self._interrupted.is_set():
                     # Who read may have taken the cut connection for a failed query, and gone on.
                     raise SourceError("the connection was cut off")
@@ -156,7 +168,7 @@ class Source:
                 raise Stopped(f"source {self.name}: the program ends") from None
             raise
         finally:
-            deadline.cancel()
+            watch.cancel()
 
     def _begin(self, transaction: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
         """Begin a transaction that ends with the stack; a kept connection that has died meanwhile is replaced.
@@ -202,7 +214,8 @@ class Source:
         timeout = int(self._timeout.total_seconds() * _MILLISECONDS)
         connection.execute(
             "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true), "
-            "set_config('idle_in_transaction_session_timeout', %s, true), set_config('TimeZone', 'UTC', true)",
+            "set_config('idle_in_transaction_session_timeout', %s, true), set_config('TimeZone', 'UTC', true), "
+            "set_config('DateStyle', 'ISO', true)",
             (str(timeout), str(min(timeout // 2, _MAX_LOCK_MILLISECONDS)), str(2 * timeout)),
         )
 

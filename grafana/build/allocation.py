@@ -17,11 +17,12 @@ from grafana.build.common import (
     link,
     pie,
     rows,
+    to_board,
     to_platform,
     to_quest,
 )
 from grafana.build.promql import QUEST, TODAY, by, fold, once, ratio, top
-from grafana.build.tables import HIDDEN, Column, gauge_cell, listing, warned
+from grafana.build.tables import HIDDEN, WIDE, Column, gauge_cell, listing, warned
 
 LARGEST = 8
 LARGE = 1e100
@@ -50,7 +51,7 @@ def shares() -> piechart.Panel:
             "the budget ledger that is not after today. Follows: quest; always the current budget, whatever the window.",
             USD,
             instant("A", HELD, "{{quest}}"),
-            empty="no budget in the ledger",
+            empty="no budget known",
         )
         .override_by_field_type("number", [link(to_quest("__field.labels.quest"))])
         .override_by_name("Other", [fixed(GREY), link()])
@@ -61,7 +62,6 @@ def quests() -> table.Panel:
     """The same quests, with what is left."""
     left = f"({HELD}) - on (quest) ({USED})"
     share = ratio(f"({USED})", f"({HELD})")
-    identity = f"max by (quest, quest_id) ({once('ledger_quest_info', QUEST)}) and on (quest) ({RANKED})"
     return listing(
         "How much of it is spent?",
         "Budget, spend today (UTC), what is left, and the share used of the same quests. Red: over-spent. "
@@ -71,10 +71,10 @@ def quests() -> table.Panel:
             rows("B", f"({USED}) or ({UNBUDGETED})"),
             rows("C", left),
             rows("D", share),
-            rows("E", identity),
+            rows("E", _leads(f"({USED}) or ({UNBUDGETED})")),
         ],
         [
-            Column("quest", "Quest", properties=(link(to_quest("__data.fields.quest"), *_on_platform()),)),
+            Column("quest", "Quest", properties=(link(_to_quest_or_all(), *_on_platform()), *WIDE)),
             Column("Value #A", "Budget", USD, 95),
             Column("Value #B", "Spent", USD, 95),
             Column("Value #C", "Left", USD, 95, warned([(None, TEXT), (-LARGE, RED), (0, TEXT)])),
@@ -85,13 +85,31 @@ def quests() -> table.Panel:
                 0,
                 (*gauge_cell([(None, TEXT), (0, GREEN), (0.9, ORANGE), (1, RED)], 1.5), _whole()),
             ),
-            Column("quest_id", "Quest id", properties=HIDDEN),
+            Column("quest_id", "Quest id", properties=(*HIDDEN, Property(id_val="noValue", value=""))),
+            Column("board", "Board", properties=HIDDEN),
+            Column("choice", "Choice", properties=HIDDEN),
             Column("Value #E", "Info", properties=HIDDEN),
         ],
         key="quest",
         sort="Budget",
-        empty="no budget in the ledger",
+        empty="no budget known",
     ).decimals(2)
+
+
+def _leads(listed: str) -> str:
+    """Where a click on each row leads, as labels: a board, and what to choose there.
+
+    “Other” and “No budget” are no quests: they lead to the board of all. A doubled $ is a plain one to Prometheus.
+    """
+    quests = f"max by (quest, quest_id) ({once('ledger_quest_info', QUEST)}) and on (quest) ({RANKED})"
+    one = f'label_replace(label_replace({quests}, "board", "ledger-quest", "", ""), "choice", "$1", "quest", "(.*)")'
+    rest = f"({listed}) unless on (quest) ({quests})"
+    every = f'label_replace(label_replace({rest}, "board", "ledger-resources", "", ""), "choice", "$$__all", "", "")'
+    return f"({one}) or ({every})"
+
+
+def _to_quest_or_all() -> dict[str, object]:
+    return to_board("Open quest", "${__data.fields.board:percentencode}", "quest", "__data.fields.choice")
 
 
 def _on_platform() -> tuple[dict[str, object], ...]:

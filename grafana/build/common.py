@@ -28,6 +28,7 @@ COUNT = "short"
 SHARE = "percentunit"
 SECONDS = "s"
 NUMBER = "none"
+WHOLE = "locale"  # every digit, as in 12,345
 
 # After Okabe and Ito: told apart by people who do not see red and green, too, on dark and on light. Red is redder than theirs, so
 # that it is not taken for orange; it still differs from green by 23 or more (CIE76) with protanopia and deuteranopia.
@@ -68,6 +69,9 @@ REASON_COLOURS = {"low_impact": RED, "unscored": PINK, "pending": GREY}
 # Grafana 9 asks an instant query for the last multiple of the panel's step, by default minutes or hours ago. So many points make the
 # step as small as it lets one have: 15 s for a day, a minute for a week.
 FINEST = 11_000
+
+# What a pie's legend has room for at 1280 pixels.
+LEGEND_CHARACTERS = 28
 
 Step = tuple[float | None, str]
 Property = models.DynamicConfigValue
@@ -132,7 +136,7 @@ def figure(
     unit: str,
     queries: Sequence[prometheus.Dataquery],
     *,
-    empty: str = "no data",
+    empty: str = "unknown",
     colour: Sequence[Step] = ((None, TEXT),),
 ) -> stats.Panel:
     """A figure to be read from across the room; series of queries that have legends stand side by side with their names."""
@@ -191,6 +195,10 @@ def pie(
     return (
         house(piechart.Panel(), title, description, unit, empty)
         .with_target(query)
+        # A long name would push amount and share out of the legend. Links go by the label, which stays whole.
+        .with_transformation(
+            transformation("renameByRegex", regex=f"^(.{{{LEGEND_CHARACTERS}}}).{{2,}}$", renamePattern="$1…")
+        )
         .max_data_points(FINEST)
         .pie_type(pies.PieChartType.DONUT)
         .display_labels([pies.PieChartLabels.PERCENT])
@@ -206,21 +214,25 @@ def bars(
     description: str,
     unit: str,
     query: prometheus.Dataquery,
+    label: str,
     *,
     empty: str = "no data",
     colour: str = SKY,
 ) -> bargauge.Panel:
-    """One bar a series, on its own line with name and value."""
+    """One bar a series, on its own line with the value of its `label` and its number."""
     return (
         house(bargauge.Panel(), title, description, unit, empty)
         .with_target(query)
         .max_data_points(FINEST)
+        # Given so, the name is there when there is one bar, too.
+        .display_name(f"${{__field.labels.{label}}}")
         .min(0)
         .orientation(choices.VizOrientation.HORIZONTAL)
         .display_mode(choices.BarGaugeDisplayMode.BASIC)
         .value_mode(choices.BarGaugeValueMode.TEXT)
         .show_unfilled(False)
         .min_viz_height(16)
+        .max_viz_height(48)
         .text(options.VizTextDisplayOptions().title_size(12).value_size(14))
         .reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(colour))
@@ -268,22 +280,23 @@ def link(*targets: dict[str, Any]) -> Property:
 
 def to_quest(name: str) -> dict[str, Any]:
     """The Quest board; `name` is where the quest's label stands: a column or a label of the series."""
-    return _to_board("Open quest", "ledger-quest", "quest", name)
+    return to_board("Open quest", "ledger-quest", "quest", name)
 
 
 def to_provider(name: str) -> dict[str, Any]:
     """The Provider board."""
-    return _to_board("Open provider", "ledger-provider", "provider", name)
+    return to_board("Open provider", "ledger-provider", "provider", name)
+
+
+def to_board(title: str, uid: str, variable: str, name: str) -> dict[str, Any]:
+    """A board with one value chosen, which stands where `name` says: a column or a label of the series."""
+    keep = "${datasource:queryparam}&${window:queryparam}&${platform_url:queryparam}&${__url_time_range}"
+    return {"title": title, "url": f"/d/{uid}/?var-{variable}=${{{name}:percentencode}}&{keep}"}
 
 
 def to_platform(title: str, kind: str, name: str) -> dict[str, Any]:
     """A page of the research platform itself, such as `<platform>/tasks/<id>`."""
     return {"title": title, "url": f"${{platform_url}}/{kind}/${{{name}:percentencode}}", "targetBlank": True}
-
-
-def _to_board(title: str, uid: str, variable: str, name: str) -> dict[str, Any]:
-    keep = "${datasource:queryparam}&${window:queryparam}&${platform_url:queryparam}&${__url_time_range}"
-    return {"title": title, "url": f"/d/{uid}/?var-{variable}=${{{name}:percentencode}}&{keep}"}
 
 
 def _legend(placement: choices.LegendPlacement) -> options.VizLegendOptions:

@@ -21,6 +21,7 @@ from grafana.build.promql import LAYER, QUEST, WINDOW, by, ratio, top
 from grafana.build.tables import HIDDEN, WIDE, Column, badge, bar_cell, listing
 
 BEST = 15
+BEST_QUESTS = 12
 
 
 def panels() -> list[Place]:
@@ -34,7 +35,8 @@ def tasks() -> table.Panel:
     return listing(
         f"The {BEST} best tasks of the last 30 days",
         "Tasks with the most impact per dollar, each by its best outcome, among settled outcomes with cost and impact "
-        "above 0. Follows: quest, layer; always 30 days.",
+        "above 0. The exporter publishes the platform's best (50 by default): a quest or layer is shown with those of its "
+        "tasks that are among them. Follows: quest, layer; always 30 days.",
         [
             rows("A", top(BEST, ranked)),
             rows("B", by("task", "ledger_best_task_impact_score", QUEST, LAYER)),
@@ -59,7 +61,7 @@ def tasks() -> table.Panel:
         inner=True,
         sort="Impact per $",
         longest="A",
-        empty="no task with cost and impact in 30 days",
+        empty="none known among the best of 30 days",
     )
 
 
@@ -70,7 +72,8 @@ def layers() -> bargauge.Panel:
         "Sum of impact over sum of cost of settled outcomes, failures included. Follows: quest, layer, window.",
         COUNT,
         instant("A", f"sort_desc({_impact_per_usd('layer')})", "{{layer}}"),
-        empty="no settled outcome with a cost",
+        "layer",
+        empty="none known",
     )
     return paint(panel, LAYER_COLOURS)
 
@@ -79,11 +82,12 @@ def quests() -> bargauge.Panel:
     """Impact per dollar of the best quests."""
     return bars(
         "Impact per $ by quest ($window)",
-        f"Sum of impact over sum of cost of settled outcomes, failures included; the {BEST} highest. "
+        f"Sum of impact over sum of cost of settled outcomes, failures included; the {BEST_QUESTS} highest. "
         "Follows: quest, layer, window.",
         COUNT,
-        instant("A", top(BEST, _impact_per_usd("quest")), "{{quest}}"),
-        empty="no settled outcome with a cost",
+        instant("A", top(BEST_QUESTS, _impact_per_usd("quest")), "{{quest}}"),
+        "quest",
+        empty="none known",
         colour=BLUE,
     ).override_by_field_type("number", [link(to_quest("__field.labels.quest"))])
 

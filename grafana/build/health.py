@@ -21,7 +21,7 @@ from grafana.build.common import (
     over_time,
     rows,
 )
-from grafana.build.tables import Column, cell, listing, warned
+from grafana.build.tables import NAME, Column, cell, listing, warned
 
 UID = "ledger-exporter-health"
 INSTANCE = 'instance=~"$instance"'
@@ -242,7 +242,7 @@ def ledgers() -> table.Panel:
         ],
         [
             Column("ledger", "Ledger", width=90),
-            Column("instance", "Exporter"),
+            Column("instance", "Exporter", properties=NAME),
             Column("Value #A", "State", "", 80, _state_cell()),
             Column("Value #B", "Newest row", "dateTimeFromNow", 150),
             Column("Value #C", "Last read", "dateTimeFromNow", 150),
@@ -262,7 +262,7 @@ def sources() -> table.Panel:
         [
             Column("ledger", "Ledger", width=90),
             Column("source", "Source"),
-            Column("instance", "Exporter"),
+            Column("instance", "Exporter", properties=NAME),
             Column("Value", "State", "", 80, _state_cell()),
         ],
         empty="no exporter",
@@ -274,9 +274,9 @@ def rejected() -> timeseries.Panel:
     return graph(
         "Rejected rows",
         "Rows now in the ledger that are left out of every figure because their instant, cost, allocation or impact is NULL, "
-        "NaN or infinite.",
+        "NaN or infinite; of several exporters the most.",
         COUNT,
-        [over_time("A", _of("ledger_rows_rejected"), "{{ledger}} {{reason}} {{instance}}")],
+        [over_time("A", f"max by (ledger, reason) ({_of('ledger_rows_rejected')})", "{{ledger}}: {{reason}}")],
         empty="no row is rejected",
     )
 
@@ -298,9 +298,9 @@ def folded() -> timeseries.Panel:
     return graph(
         "Labels folded into other",
         "Values of a label, or combinations of labels, beyond their configured limit: their sums are in “other”. Above 0 it is time "
-        "to raise a limit, or to look for labels that should not be.",
+        "to raise a limit, or to look for labels that should not be. Of several exporters the most.",
         COUNT,
-        [over_time("A", _of("ledger_labels_folded"), "{{label}} {{instance}}")],
+        [over_time("A", f"max by (label) ({_of('ledger_labels_folded')})", "{{label}}")],
     ).axis_soft_max(1)
 
 
@@ -328,12 +328,9 @@ def descriptors() -> timeseries.Panel:
     """Open files and connections."""
     return graph(
         "Open file descriptors",
-        "Files and connections the exporter has open, and how many it may.",
+        "Files and connections the exporter has open. A number that keeps growing is a leak.",
         COUNT,
-        [
-            over_time("A", _beside("process_open_fds"), "open {{instance}}"),
-            over_time("B", _beside("process_max_fds"), "allowed {{instance}}"),
-        ],
+        [over_time("A", _beside("process_open_fds"), "{{instance}}")],
     )
 
 
@@ -358,7 +355,7 @@ def builds() -> table.Panel:
             rows("C", f"1000 * max by (instance) ({_of('ledger_config_last_reload_success_timestamp_seconds')})"),
         ],
         [
-            Column("instance", "Exporter"),
+            Column("instance", "Exporter", properties=NAME),
             Column("version", "Version", width=100),
             Column("python_version", "Python", width=80),
             Column("Value #B", "Started", "dateTimeFromNow", 130),

@@ -28,6 +28,22 @@ def total(metric: str, *matchers: str) -> str:
     return f"sum({once(metric, *matchers)})"
 
 
+def known_zero(ledger: str) -> str:
+    """0 where a ledger can be read now and has been read whole: what it has no series of, it has none of.
+
+    Absent while it is down, and while its first load lasts: then nothing is known of what has no series.
+    """
+    own = f'ledger="{ledger}"'
+    up = f"max({once('ledger_up', own)}) == 1"
+    loading = f"min({once('ledger_first_load_progress_ratio', own)}) < 1"
+    return f"(0 * ({up}) unless on () ({loading}))"
+
+
+def total_or_zero(ledger: str, metric: str, *matchers: str) -> str:
+    """The sum over all series of a ledger's metric, 0 where it is known that there are none."""
+    return f"({total(metric, *matchers)} or {known_zero(ledger)})"
+
+
 def by(labels: str, metric: str, *matchers: str, at_end: bool = False) -> str:
     """The sum of `metric` per `labels` ("quest" or "quest, layer"), with no other label left."""
     return f"sum by ({labels}) ({once(metric, *matchers, at_end=at_end)})"

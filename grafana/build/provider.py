@@ -27,7 +27,7 @@ from grafana.build.common import (
     to_quest,
 )
 from grafana.build.promql import PROVIDER, QUEST, WINDOW, by, fold, once, per_day, rate, ratio, top, total
-from grafana.build.tables import Column, bar_cell, listing
+from grafana.build.tables import NAME, Column, bar_cell, listing
 
 UID = "ledger-provider"
 QUESTS = 8
@@ -79,7 +79,7 @@ def _figures() -> list[Place]:
             f"Its cost over the cost of all providers. {tokens}",
             SHARE,
             [instant("A", ratio(SPEND, whole))],
-            empty="nothing spent",
+            empty="unknown",
         ).decimals(1),
         figure(
             "Tasks ($window)",
@@ -98,14 +98,14 @@ def _figures() -> list[Place]:
             f"Cost over distinct tasks; charges without a task count in the cost. {tokens}",
             USD,
             [instant("A", ratio(SPEND, TASKS))],
-            empty="no task",
+            empty="no task known",
         ).decimals(2),
         figure(
             "$ per 1M tokens ($window)",
             f"Cost over tokens in and out, per million. {tokens}",
             USD,
             [instant("A", ratio(f"{MILLION} * {SPEND}", TOKENS))],
-            empty="no tokens",
+            empty="none known",
         ).decimals(2),
     ]
     return [Place(panel, 4 * place, 0, 4, 4) for place, panel in enumerate(panels)]
@@ -128,16 +128,16 @@ def models() -> table.Panel:
             rows("E", f"1000 * {seen} and on (model) {spend}"),
         ],
         [
-            Column("model", "Model"),
-            Column("Value #A", "Cost", USD, 130, bar_cell(SKY)),
+            Column("model", "Model", properties=NAME),
+            Column("Value #A", "Cost", USD, 120, bar_cell(SKY)),
             Column("Value #B", "Tokens in", COUNT, 95),
             Column("Value #C", "Tokens out", COUNT, 95),
             Column("Value #D", "$ per 1M", USD, 90),
-            Column("Value #E", "First seen", "dateTimeAsIso", 160),
+            Column("Value #E", "First seen", "time:YYYY-MM-DD", 110),
         ],
         key="model",
         sort="Cost",
-        empty="no charge",
+        empty="no charge known",
         longest="A",
     )
 
@@ -153,7 +153,7 @@ def quests() -> piechart.Panel:
             "Follows: provider, quest, window.",
             USD,
             instant("A", fold("quest", spend, top(QUESTS, ranked)), "{{quest}}"),
-            empty="no charge",
+            empty="no charge known",
         )
         .override_by_field_type("number", [link(to_quest("__field.labels.quest"))])
         .override_by_name("Other", [fixed(GREY), link()])

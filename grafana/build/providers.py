@@ -8,7 +8,9 @@ from grafana.build.common import (
     PROVIDER_COLOURS,
     SHARE,
     USD,
+    WHOLE,
     Place,
+    Property,
     fixed,
     graph,
     instant,
@@ -45,7 +47,7 @@ def shares() -> piechart.Panel:
         "Cost by provider, from the cost ledger. Follows: quest, provider, window.",
         USD,
         instant("A", f"sort_desc({spend})", "{{provider}}"),
-        empty="no charge",
+        empty="no charge known",
     ).override_by_field_type("number", [link(to_provider("__field.labels.provider"))])
     return paint(panel, PROVIDER_COLOURS)
 
@@ -76,15 +78,15 @@ def figures() -> table.Panel:
                 properties=(*coloured_text(PROVIDER_COLOURS), link(to_provider("__data.fields.provider"))),
             ),
             Column("Value #A", "Cost", USD, 105),
-            Column("Value #B", "Share", SHARE, 80),
-            Column("Value #C", "Tasks", COUNT, 90),
+            Column("Value #B", "Share", SHARE, 80, (Property(id_val="decimals", value=1),)),
+            Column("Value #C", "Tasks", WHOLE, 90),
             Column("Value #D", "Tokens", COUNT, 100),
             Column("Value #E", "$ per task", USD, 100),
             Column("Value #F", "$ per 1M tokens", USD, 130),
         ],
         key="provider",
         sort="Cost",
-        empty="no charge",
+        empty="no charge known",
     )
 
 

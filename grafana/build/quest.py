@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import piechart, table, timeseries
 
 from grafana.build import controls, efficiency, providers, summary, utilization, waste
 from grafana.build.common import COUNT, GREEN, RED, USD, Place, fixed, graph, over_time, rows
-from grafana.build.promql import LAYER, QUEST, SETTLED, each_window, once, per_day, ratio
+from grafana.build.promql import LAYER, QUEST, SETTLED, by, each_window, per_day, ratio
 from grafana.build.tables import Column, listing
 
 UID = "ledger-quest"
@@ -85,14 +85,16 @@ def windows() -> table.Panel:
 
 def impact_trend() -> timeseries.Panel:
     """Whether the quest gets better."""
-    return graph(
-        "Impact per $ over the last 7 days, as it went",
-        "Impact per dollar of the 7-day window as published at each instant; absent where nothing was spent. "
-        "Follows: quest; all layers, always 30 days.",
+    panel = graph(
+        "Impact per $, 7 days",
+        "Impact per dollar of the last 7 days, as it stood at each instant; absent where nothing was spent. The history "
+        "begins with the first scrape. Follows: quest; all layers, always 30 days.",
         COUNT,
-        [over_time("A", once("ledger_quest_impact_per_usd", QUEST, 'window="7d"'), "{{quest}}")],
+        [over_time("A", by("quest", "ledger_quest_impact_per_usd", QUEST, 'window="7d"'), "{{quest}}")],
         empty="nothing recorded yet",
-    ).time_from("30d")
+    )
+    # Fine enough to show something soon after the first scrape.
+    return panel.time_from("30d").max_data_points(3000)
 
 
 def _providers() -> list[Place]:

@@ -30,12 +30,13 @@ from grafana.build.promql import (
     projected,
     ratio,
     total,
+    total_or_zero,
 )
 
-SPENT = total("ledger_quest_spend_usd", QUEST, TODAY)
+SPENT = total_or_zero("cost", "ledger_quest_spend_usd", QUEST, TODAY)
 BUDGET = total("ledger_quest_budget_usd", QUEST)
 BUDGET_AGE_DAYS = f"floor(({newest_snapshot()} - max({once('ledger_budget_day_timestamp_seconds')})) / {DAY_SECONDS})"
-WASTED = total("ledger_waste_usd", QUEST, LAYER, SETTLED, WINDOW)
+WASTED = total_or_zero("impact", "ledger_waste_usd", QUEST, LAYER, SETTLED, WINDOW)
 SETTLED_COST = total("ledger_impact_cost_usd", QUEST, LAYER, WINDOW)
 
 BUDGET_USED: tuple[Step, ...] = ((None, TEXT), (0, GREEN), (0.9, ORANGE), (1, RED))
@@ -88,7 +89,7 @@ def budget() -> stat.Panel:
             "Follows: quest.",
             USD,
             [instant("A", BUDGET, "budget"), instant("B", f"{BUDGET_AGE_DAYS} and on () {BUDGET}", "made")],
-            empty="no budget",
+            empty="none known",
         )
         .decimals(2)
         .override_by_name("made", day)
@@ -103,7 +104,7 @@ def used() -> stat.Panel:
         "Follows: quest.",
         SHARE,
         [instant("A", ratio(SPENT, BUDGET))],
-        empty="no budget",
+        empty="none known",
         colour=BUDGET_USED,
     ).decimals(0)
 
@@ -118,7 +119,7 @@ def forecast() -> stat.Panel:
             "of the budget. From 01:00 UTC on. Follows: quest.",
             USD,
             [instant("A", spend, "spend"), instant("B", ratio(spend, BUDGET), "of budget")],
-            empty="from 01:00 UTC",
+            empty="not yet known",
         )
         .override_by_name("spend", [Property(id_val="decimals", value=2)])
         .override_by_name("of budget", _share_of(BUDGET_USED))
@@ -152,7 +153,7 @@ def impact() -> stat.Panel:
         "Follows: quest, layer, window.",
         COUNT,
         [instant("A", ratio(score, SETTLED_COST))],
-        empty="no cost",
+        empty="none known",
     ).decimals(2)
 
 

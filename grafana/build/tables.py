@@ -158,7 +158,8 @@ def warned(steps: Sequence[Step]) -> tuple[Property, ...]:
     )
 
 
-# A title can be read on a phone, too.
+# Names and titles can be read on a phone, too.
+NAME = (Property(id_val="custom.minWidth", value=130),)
 WIDE = (Property(id_val="custom.minWidth", value=180),)
 HIDDEN = (Property(id_val="custom.hidden", value=True),)
 

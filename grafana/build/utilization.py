@@ -20,7 +20,7 @@ from grafana.build.common import (
     rows,
     transformation,
 )
-from grafana.build.promql import QUEST, TODAY, latest, of_this_day, projected, ratio, total
+from grafana.build.promql import QUEST, TODAY, latest, of_this_day, projected, ratio, total, total_or_zero
 
 DAY_SPEND = latest("day", "ledger_day_spend_usd")
 DAY_BUDGET = latest("day", "ledger_day_budget_usd")
@@ -41,12 +41,13 @@ def month() -> timeseries.Panel:
             "Platform-wide: no variable filters it; a quest's own history is on its board.",
             USD,
             [
-                rows("A", _as_instant(DAY_BUDGET)),
-                rows("B", _as_instant(DAY_SPEND)),
+                # Grafana calls the values of a query that answers alone otherwise: so each has a NaN for the other's days.
+                rows("A", _as_instant(f"({DAY_BUDGET} or NaN * {DAY_SPEND})")),
+                rows("B", _as_instant(f"({DAY_SPEND} or NaN * {DAY_BUDGET})")),
                 rows("C", _as_instant(f"({DAY_SPEND} > {DAY_BUDGET})")),
                 rows("D", _as_instant(ratio(DAY_SPEND, DAY_BUDGET))),
             ],
-            empty="no charge and no allocation in 30 days",
+            empty="nothing known of the last 30 days",
         )
         .time_from("30d")
         .max_data_points(FINEST)
@@ -68,7 +69,7 @@ def month() -> timeseries.Panel:
 
 def today() -> timeseries.Panel:
     """The running day."""
-    spent = total("ledger_quest_spend_usd", QUEST, TODAY)
+    spent = total_or_zero("cost", "ledger_quest_spend_usd", QUEST, TODAY)
     panel = graph(
         "Today so far",
         "Spend since 00:00 UTC as it grew, against the budget, and where it was heading: spend at 24:00 UTC if the day "
@@ -79,7 +80,7 @@ def today() -> timeseries.Panel:
             over_time("B", of_this_day(spent), "Spend"),
             over_time("C", of_this_day(f"({projected(spent)})"), "Projected at 24:00"),
         ],
-        empty="nothing charged today",
+        empty="nothing known of today",
     ).time_from("now/d")
     panel.override_by_name("Budget", [fixed(GREEN), _number("custom.fillOpacity", 0)])
     panel.override_by_name("Spend", [fixed(RED), _number("custom.fillOpacity", 40)])

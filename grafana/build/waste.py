@@ -15,6 +15,7 @@ from grafana.build.common import (
     RED,
     TEXT,
     USD,
+    WHOLE,
     Place,
     bars,
     figure,
@@ -27,12 +28,13 @@ from grafana.build.common import (
     to_quest,
     transformation,
 )
-from grafana.build.promql import LAYER, QUEST, SETTLED, WINDOW, by, top, total
-from grafana.build.tables import HIDDEN, WIDE, Column, badge, bar_cell, listing
+from grafana.build.promql import LAYER, QUEST, SETTLED, WINDOW, by, top, total_or_zero
+from grafana.build.tables import HIDDEN, NAME, WIDE, Column, badge, bar_cell, listing
 
 WORST = 15
 QUESTS = 10
-NOTHING = "nothing wasted"
+NOTHING = "none known"
+UNKNOWN = "unknown"
 
 
 def panels() -> list[Place]:
@@ -56,8 +58,8 @@ def usd() -> stat.Panel:
         "Cost of settled outcomes with more tokens than `ledger_waste_min_tokens` (1000) and no impact above "
         "`ledger_waste_max_impact` (0.5). Follows: quest, layer, window.",
         USD,
-        [instant("A", total("ledger_waste_usd", QUEST, LAYER, SETTLED, WINDOW))],
-        empty=NOTHING,
+        [instant("A", total_or_zero("impact", "ledger_waste_usd", QUEST, LAYER, SETTLED, WINDOW))],
+        empty=UNKNOWN,
         colour=((None, TEXT), (0.01, RED)),
     ).decimals(2)
 
@@ -68,8 +70,8 @@ def tokens() -> stat.Panel:
         "Wasted tokens ($window)",
         "Tokens of the same outcomes. Tokens overstate work: judge by the money. Follows: quest, layer, window.",
         COUNT,
-        [instant("A", total("ledger_waste_tokens", QUEST, LAYER, SETTLED, WINDOW))],
-        empty=NOTHING,
+        [instant("A", total_or_zero("impact", "ledger_waste_tokens", QUEST, LAYER, SETTLED, WINDOW))],
+        empty=UNKNOWN,
         colour=((None, TEXT), (1, RED)),
     ).decimals(1)
 
@@ -82,10 +84,10 @@ def pending() -> stat.Panel:
         "neither waste nor success. Follows: quest, layer; always now.",
         COUNT,
         [
-            instant("A", total("ledger_pending_outcomes", QUEST, LAYER), "outcomes"),
-            instant("B", total("ledger_pending_cost_usd", QUEST, LAYER), "cost"),
+            instant("A", total_or_zero("impact", "ledger_pending_outcomes", QUEST, LAYER), "outcomes"),
+            instant("B", total_or_zero("impact", "ledger_pending_cost_usd", QUEST, LAYER), "cost"),
         ],
-        empty="nothing pending",
+        empty=UNKNOWN,
     ).override_by_name("cost", [Property(id_val="unit", value=USD), Property(id_val="decimals", value=2)])
 
 
@@ -109,7 +111,7 @@ def quests() -> barchart.Panel:
         .orientation(choices.VizOrientation.HORIZONTAL)
         .stacking(choices.StackingMode.NORMAL)
         .show_value(choices.VisibilityMode.NEVER)
-        .x_tick_label_max_length(24)
+        .x_tick_label_max_length(22)
         .bar_width(0.8)
         .group_width(0.8)
         .fill_opacity(80)
@@ -135,6 +137,7 @@ def reasons() -> bargauge.Panel:
         "total, pending: it would be waste if its score never came. Follows: quest, layer, window.",
         USD,
         instant("A", f"sort_desc({by('reason', 'ledger_waste_usd', QUEST, LAYER, WINDOW)})", "{{reason}}"),
+        "reason",
         empty=NOTHING,
         colour=RED,
     )
@@ -148,6 +151,7 @@ def layers() -> bargauge.Panel:
         "Cost of wasted outcomes by layer, pending ones left out. Follows: quest, layer, window.",
         USD,
         instant("A", f"sort_desc({by('layer', 'ledger_waste_usd', QUEST, LAYER, SETTLED, WINDOW)})", "{{layer}}"),
+        "layer",
         empty=NOTHING,
         colour=RED,
     )
@@ -160,7 +164,8 @@ def tasks() -> table.Panel:
     return listing(
         f"The {WORST} worst tasks of the last 30 days",
         "Wasted outcomes with the most tokens, each task by its heaviest one; no impact means it was never scored. "
-        "Follows: quest, layer; always 30 days; pending ones left out.",
+        "The exporter publishes the platform's worst (50 by default): a quest or layer is shown with those of its tasks "
+        "that are among them. Follows: quest, layer; always 30 days; pending ones left out.",
         [
             rows("A", heaviest),
             rows("B", _of_these("ledger_wasted_task_usd", heaviest)),
@@ -174,15 +179,15 @@ def tasks() -> table.Panel:
             ),
             Column("quest", "Quest", properties=(link(to_quest("__data.fields.quest")),)),
             Column("layer", "Layer", width=85, properties=badge(LAYER_COLOURS)),
-            Column("reason", "Reason", width=100, properties=badge(REASON_COLOURS)),
-            Column("Value #A", "Tokens", COUNT, 115, bar_cell(RED)),
-            Column("Value #B", "Cost", USD, 75),
-            Column("Value #C", "Impact", COUNT, 70),
+            Column("reason", "Reason", width=95, properties=badge(REASON_COLOURS)),
+            Column("Value #A", "Tokens", WHOLE, 130, bar_cell(RED)),
+            Column("Value #B", "Cost", USD, 72),
+            Column("Value #C", "Impact", COUNT, 65),
             Column("task", "Task id", properties=HIDDEN),
         ],
         key="task",
         sort="Tokens",
-        empty=NOTHING,
+        empty="none known among the worst of 30 days",
         longest="A",
     )
 
@@ -192,7 +197,7 @@ def costly() -> table.Panel:
     return listing(
         "The costliest tasks since yesterday",
         "Charges of today and yesterday (UTC) by task, finished or not: a runaway loop shows here before its outcome is "
-        "booked. Follows: quest; always two days.",
+        "booked. The exporter publishes the platform's costliest (50 by default). Follows: quest; always two days.",
         [
             rows("A", top(WORST, by("task, quest", "ledger_costly_task_usd", QUEST))),
             rows(
@@ -203,14 +208,16 @@ def costly() -> table.Panel:
         ],
         [
             Column(
-                "task", "Task", properties=(link(to_platform("Task on the platform", "tasks", "__data.fields.task")),)
+                "task",
+                "Task",
+                properties=(link(to_platform("Task on the platform", "tasks", "__data.fields.task")), *NAME),
             ),
             Column("quest", "Quest", properties=(link(to_quest("__data.fields.quest")),)),
             Column("Value #A", "Cost", USD, 125, bar_cell(GREY)),
             Column("Value #B", "Tokens", COUNT, 90),
         ],
         sort="Cost",
-        empty="no task charged since yesterday",
+        empty="none known among the costliest",
         longest="A",
     )
 

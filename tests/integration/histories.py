@@ -310,6 +310,7 @@ class Platform:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.restore()
         self._connection.close()
 
     def begin(self, ledgers: Ledgers) -> None:

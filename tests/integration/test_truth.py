@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.integration.histories import (
     RELATIONS,
+    Delete,
     History,
     Ledgers,
     Platform,
@@ -64,6 +65,9 @@ NOT_FIGURES = frozenset({
 """What tells of the exporter and not of the ledgers."""
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
+
+fewer = settings(max_examples=settings().max_examples // 2 or 1)
+"""For tests whose examples take several refreshes."""
 
 
 def differences(expected: Samples, published: dict[Key, float]) -> list[str]:
@@ -118,7 +122,7 @@ def test_every_figure_is_exact_beyond_the_limits(database: str, moment: tuple[da
         agree([database], now, FEW)
 
 
-@settings(max_examples=15)
+@fewer
 @given(moment=moments(), options=st.sampled_from([Options(), FEW]))
 def test_the_parts_of_a_ledger_in_several_databases_add_up(
     database: str, shard: str, moment: tuple[datetime, Ledgers], options: Options
@@ -132,7 +136,7 @@ def test_the_parts_of_a_ledger_in_several_databases_add_up(
         agree(dsns, now, options)
 
 
-@settings(max_examples=15)
+@fewer
 @given(moment=moments(most=15), absent=st.sets(st.sampled_from(OPTIONAL), min_size=1))
 def test_optional_columns_may_be_missing(
     database: str, moment: tuple[datetime, Ledgers], absent: set[tuple[str, str]]
@@ -158,11 +162,15 @@ PARTS = (
     ("ledger_provider_spend_usd", "ledger_quest_provider_spend_usd", ("provider", "window")),
     ("ledger_provider_spend_usd", "ledger_quest_spend_usd", ("window",)),
     ("ledger_quest_provider_spend_usd", "ledger_quest_spend_usd", ("window",)),
-    ("ledger_waste_usd", "ledger_waste_usd", ("layer", "window")),
+)
+DAYS = (
+    ("ledger_day_spend_usd", "ledger_quest_spend_usd"),
+    ("ledger_day_spend_usd", "ledger_quest_provider_spend_usd"),
+    ("ledger_day_budget_usd", "ledger_quest_allocated_usd"),
 )
 
 
-@settings(max_examples=15)
+@fewer
 @given(moment=moments(usd=round_dollars), options=st.sampled_from([Options(), FEW]))
 def test_sums_of_parts_are_the_whole(database: str, moment: tuple[datetime, Ledgers], options: Options) -> None:
     """Within one scrape every way to add up the money gives the same sum."""
@@ -172,20 +180,18 @@ def test_sums_of_parts_are_the_whole(database: str, moment: tuple[datetime, Ledg
         published = product.refresh(now)
     for whole, part, by in PARTS:
         assert _added(published, part, by) == _added(published, whole, by), f"{part} by {by}"
-    days = _added(published, "ledger_day_spend_usd", ())
-    windows = _added(published, "ledger_provider_spend_usd", ("window",))
-    assert days.get((), 0) == windows.get(("30d",), 0)
-    budgets = _added(published, "ledger_day_budget_usd", ())
-    assert budgets.get((), 0) == _added(published, "ledger_quest_allocated_usd", ("window",)).get(("30d",), 0)
+    for days, windows in DAYS:
+        month = _added(published, windows, ("window",)).get(("30d",), 0)
+        assert _added(published, days, ()).get((), 0) == month, days
 
 
 def _added(published: dict[Key, float], metric: str, by: Iterable[str]) -> dict[tuple[str, ...], Fraction]:
-    """The exact sums of a metric by some of its labels."""
+    """The exact sums of a metric by some of its labels, but for those that are 0."""
     sums: dict[tuple[str, ...], Fraction] = defaultdict(Fraction)
     for (name, labels), value in published.items():
         if name == metric:
             sums[tuple(dict(labels)[label] for label in by)] += Fraction(value)
-    return sums
+    return {labels: value for labels, value in sums.items() if value}
 
 
 # --- refresh after refresh -------------------------------------------------------------------------------------------
@@ -208,20 +214,21 @@ def follow(database: str, history: History, options: Options | None = None) -> N
             assert differences(oracle.refresh(now, readable), published) == [], f"at {now} after {step}"
 
 
+@fewer
 @given(history=histories())
 def test_every_refresh_of_a_history_is_exact(database: str, history: History) -> None:
     """Days pass, rows come, change and go, and the budget ledger is withdrawn: its names outlive it."""
     follow(database, history)
 
 
-@settings(max_examples=15)
+@fewer
 @given(history=histories(withdrawn=("cost", "impact", "budget")))
 def test_any_ledger_may_be_withdrawn(database: str, history: History) -> None:
     """Held until max_age, without today and yesterday once the day has changed, then gone, then back."""
     follow(database, history)
 
 
-@settings(max_examples=15)
+@fewer
 @given(history=histories(withdrawn=()))
 def test_who_is_folded_is_decided_once_a_day(database: str, history: History) -> None:
     """Within a day those who stay stay; at midnight they are chosen anew."""
@@ -341,6 +348,17 @@ def test_quests_have_one_name_each(
         dict(labels)["quest"]: dict(labels)["quest_id"] for name, labels in published if name == "ledger_quest_info"
     }
     assert named == expected
+
+
+def test_a_label_that_changes_hands_names_its_new_quest(database: str) -> None:
+    """A quest with the other's id for a name has its label, until its allocation is gone."""
+    outcome = ("2026-04-10T10:00:00Z", "t1", None, "beta", "Forge", "10", "1", "1")
+    history = History(
+        NOON,
+        Ledgers(impact=(outcome,), budget=(("alpha", "beta", "2026-04-10", "1", "0"),)),
+        steps=((Delete("budget", 0),),),
+    )
+    follow(database, history)
 
 
 def test_a_day_passing_moves_the_windows(database: str) -> None:

@@ -20,13 +20,13 @@ STOREYS = (
     ("app",),
     ("refresh", "scheduler", "landing", "assembly"),
     ("ledgers", "views", "exposition"),
-    ("parts", "snapshot", "labels", "counters", "config", "config_file", "errors", "logs"),
+    ("parts", "snapshot", "labels", "counters", "thresholds", "config", "config_file", "errors", "logs"),
 )
 """From the roof to the ground; a module imports from its own storey and those below."""
 
 DRIVERS = {"psycopg", "psycopg_pool"}
 HTTP = {"uvicorn", "http", "urllib", "asyncio", "socket", "httptools"}
-PURE = ("parts", "snapshot", "labels", "counters", "views", "assembly")
+PURE = ("parts", "snapshot", "labels", "counters", "thresholds", "views", "assembly")
 """Rooms that know neither databases nor HTTP."""
 
 ALLOWED_HTTP = {"exporter.config": {"urllib"}}

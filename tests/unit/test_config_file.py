@@ -20,6 +20,15 @@ ledgers:
   budget: {source: main}
 """
 
+SOURCE_KEYS = (
+    "exporter.yml:2: sources.main.passwort: is not a known key; "
+    "allowed here: dsn, dsn_env, dsn_file, password_env, password_file"
+)
+NEEDED_COLUMN = (
+    "exporter.yml:4: ledgers.cost.columns: cost_usd may not be null; "
+    "only model, task_id, quest_id, tokens_out may be missing"
+)
+
 
 def problems(text: str, environment: dict[str, str] | None = None) -> list[str]:
     """All that is wrong with a configuration file."""
@@ -73,11 +82,9 @@ refresh:
   interval: soon
 """
         assert problems(text) == [
-            "exporter.yml:2: sources.main.passwort: is not a known key; allowed here: dsn, dsn_env, dsn_file, password_env,"
-            " password_file",
+            SOURCE_KEYS,
             "exporter.yml:3: ledgers.budget: is required",
-            "exporter.yml:4: ledgers.cost.columns: cost_usd may not be null; only model, task_id, quest_id, tokens_out may"
-            " be missing",
+            NEEDED_COLUMN,
             "exporter.yml:4: ledgers.cost.source: names the source 'elsewhere'; there is main",
             "exporter.yml:6: waste.top: must be greater than or equal to 1; found 0",
             "exporter.yml:8: refresh.interval: must be a duration such as 15s, 10m or 1h30m (units ms, s, m, h, d)",
@@ -88,7 +95,7 @@ refresh:
         [
             ("wates: {}", "exporter.yml:7: wates: is not a known key; allowed here: sources, ledgers, providers, waste"),
             ("limits:\n  quest: 5", "exporter.yml:8: limits.quest: is not a known key; allowed here: quests, models"),
-            ("providers:\n- pattern: a\n  famly: b", "exporter.yml:9: providers[0].famly: is not a known key; allowed here: pat"),
+            ("providers:\n- pattern: a\n  famly: b", "exporter.yml:9: providers[0].famly: is not a known key; allowed here: p"),
             ("providers:\n- pattern: (\n  family: b", "exporter.yml:8: providers[0].pattern: is not a regular expression"),
             ("limits: {quests: many}", "exporter.yml:7: limits.quests: must be a valid integer; found 'many'"),
             ("limits: {quests: true}", "exporter.yml:7: limits.quests: must be a valid integer"),

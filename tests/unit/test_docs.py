@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from exporter import config_file
 from exporter.cli import cli
 from exporter.config import LEDGERS, Config, Ledger, Ledgers, ProviderPattern, SourceConfig
+from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from scripts import metrics_page
 
@@ -74,7 +75,7 @@ def _keys(model: type[BaseModel] = Config, place: str = "") -> Iterator[str]:
 
 def _selectors(text: str) -> Iterator[tuple[str, set[str]]]:
     """Every metric selected in PromQL, with the labels it matches."""
-    for metric, matchers in re.findall(r"\b(ledger_\w+)(\{[^}]*\})?", text):
+    for metric, matchers in re.findall(r"(?<!:)\b(ledger_\w+)(\{[^}]*\})?", text):
         yield metric, set(re.findall(r"(\w+)\s*[=!]", matchers))
 
 
@@ -107,7 +108,7 @@ def test_metrics_page_has_every_metric_once() -> None:
 @pytest.mark.parametrize("page", NAMED)
 def test_every_metric_named_exists(page: Path) -> None:
     """No page names a metric that the program does not have."""
-    named = set(re.findall(r"\bledger_[a-z0-9_]*[a-z0-9]\b(?!\*|_\*|\.)", page.read_text()))
+    named = set(re.findall(r"(?<!:)\bledger_[a-z0-9_]*[a-z0-9]\b(?!\*|_\*|_<|\.)", page.read_text()))
 
     assert set() == named - METRIC_LABELS.keys() - NO_METRICS
 
@@ -115,9 +116,10 @@ def test_every_metric_named_exists(page: Path) -> None:
 def test_readme_names_every_metric() -> None:
     """The README leaves out no metric but some of the exporter's health."""
     health = {metric.name for metric in metrics_page.VIEWS[-1].METRICS}
+    thresholds = {threshold.metric for threshold in CATALOGUE}
     named = set(re.findall(r"`(ledger_\w+)`", (ROOT / "README.md").read_text()))
 
-    assert set() == METRIC_LABELS.keys() - named - health
+    assert set() == METRIC_LABELS.keys() - named - health - thresholds
 
 
 @pytest.mark.parametrize("page", NAMED)
@@ -164,6 +166,22 @@ def test_reference_configuration_is_valid() -> None:
 
     for section in ("providers", "waste", "efficiency", "costly", "limits", "refresh"):
         assert getattr(defaults, section) == getattr(reference, section)
+    for threshold in CATALOGUE:
+        assert getattr(reference.thresholds, threshold.scope)[threshold.name] == threshold.defaults
+
+
+def test_every_threshold_is_documented() -> None:
+    """The configuration page has a row for each threshold, with its levels and its meaning, and no other."""
+    rows = re.findall(
+        r"^\| (quest|provider|layer|platform) \| `(\w+)` \| (.*) \| (.*) \|$",
+        (ROOT / "docs" / "configuration.md").read_text(),
+        re.MULTILINE,
+    )
+    levels = [", ".join(f"{severity} `{level}`" for severity, level in it.defaults.items()) for it in CATALOGUE]
+
+    assert [
+        (it.scope, it.name, level, it.help.rstrip(".")) for it, level in zip(CATALOGUE, levels, strict=True)
+    ] == rows
 
 
 def test_every_configuration_key_is_documented() -> None:

@@ -25,8 +25,9 @@ each_ledger_query = pytest.mark.parametrize("query", [query for query in every i
 
 
 def group_labels(expr: str) -> set[str]:
-    """The labels an expression is summed by."""
-    return {label for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(", ")}
+    """The labels an expression is summed by, or gives itself."""
+    summed = {label for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(", ")}
+    return summed | set(re.findall(r', "(\w+)", "[^"]*", "\w*", "[^"]*"\)', expr))
 
 
 def test_metrics_that_are_still_expected_are_not_there_yet():
@@ -108,7 +109,7 @@ def test_columns_show_what_the_queries_return():
 
 def test_all_views_of_the_exporter_are_drawn():
     drawn = {selector.metric for query in every for selector in selectors(query.expr)}
-    not_drawn = {metric.name for metric in METRICS} - drawn
+    not_drawn = {metric.name for metric in METRICS if not metric.name.startswith("ledger_threshold_")} - drawn
     assert not_drawn == {
         # totals the boards take from finer series, and what is for queries of one's own
         "ledger_charged_tasks",

@@ -71,7 +71,7 @@ def test_variable_in_an_expression_is_one_the_board_has(board):
         name
         for panel in board["panels"]
         for target in panel.get("targets", [])
-        for name in re.findall(r"\$\{?(\w+)\}?", target["expr"])
+        for name in re.findall(r"(?<!\$)\$\{?(\w+)\}?", target["expr"])
     }
     assert used <= names
 
@@ -98,6 +98,9 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(board):
 
 @boards
 def test_links_lead_to_boards_that_exist_and_keep_data_source_and_time(board):
+    exprs = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    told_by_rows = {uid for expr in exprs for uid in re.findall(r'"board", "([^"]+)"', expr)}
+    assert told_by_rows <= BOARDS.keys()
     urls = [
         link["url"]
         for panel in board["panels"]
@@ -108,7 +111,7 @@ def test_links_lead_to_boards_that_exist_and_keep_data_source_and_time(board):
     ]
     for url in urls:
         if url.startswith("/d/"):
-            assert url.split("/")[2] in BOARDS
+            assert url.split("/")[2] in {"${__data.fields.board:percentencode}", *BOARDS}
             assert "${datasource:queryparam}" in url
             assert "${__url_time_range}" in url
         else:

@@ -1,0 +1,161 @@
+"""`python -m bench`: measure, tell, and write down."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import psycopg
+
+import exporter
+from bench import database, plot, report, tools
+from bench.errors import BenchError
+from bench.exporters import OURS, PEERS
+from bench.measuring import Bench, Plan, say
+from exporter.errors import ExporterError
+
+FOLDER = Path(__file__).parent
+RESULTS, PLOT = FOLDER / "RESULTS.md", FOLDER / "refresh-cost.svg"
+QUIET_SHARE = 0.1
+"""Up to which share of the machine others may be at work for the figures to be worth publishing."""
+
+_UNITS = {"k": 1_000, "m": 1_000_000}
+
+
+def parse_rows(text: str) -> tuple[int, ...]:
+    """Read `100k,1M` as numbers of rows, in rising order.
+
+    Raises:
+        ValueError: the text is no such list.
+    """
+    found = set()
+    for word in text.lower().split(","):
+        digits, unit = (word[:-1], _UNITS[word[-1]]) if word[-1:] in _UNITS else (word, 1)
+        if not digits.isdecimal() or not 1000 <= int(digits) * unit <= 1_000_000_000:
+            raise ValueError(f"{word!r} is no number of rows such as 100k or 10M")
+        found.add(int(digits) * unit)
+    return tuple(sorted(found))
+
+
+def _rows(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    try:
+        return parse_rows(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--rows",
+    envvar="ROWS",
+    callback=_rows,
+    help="Sizes of the cost ledger, such as 100k,1M,10M,30M. One size alone measures less: refreshes, and scrapes of"
+    " about 300 series. Without it: everything, at 100k, 1M and 10M rows.",
+)
+@click.option("--out", envvar="OUT", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures as JSON.")
+@click.option(
+    "--interval", type=click.FloatRange(1), default=15.0, show_default=True, help="Seconds between our refreshes."
+)
+@click.option("--quick", is_flag=True, help="A trial with a few repetitions; nothing is written to bench/.")
+@click.option("--even-if-busy", is_flag=True, help="Write bench/RESULTS.md though others were at work on the machine.")
+def main(rows: tuple[int, ...] | None, out: Path | None, interval: float, *, quick: bool, even_if_busy: bool) -> None:
+    """Measure this exporter and its peers on the same PostgreSQL, and write bench/RESULTS.md and its plot."""
+    alone = rows is not None and len(rows) == 1
+    few: dict[str, Any] = (
+        {"refreshes": 3, "peer_refreshes": 2, "scrape_seconds": 1, "watch_seconds": 4} if quick else {}
+    )
+    plan = Plan(rows=rows or Plan.rows, interval_seconds=interval, **few)
+    tools.install()
+    tools.query_exporter()
+    result = measure(plan, everything=not alone)
+    text = report.markdown(result)
+    click.echo(text)
+    if out:
+        out.write_text(json.dumps({**report.summary(result), "details": result}, indent=2) + "\n", "utf-8")
+        say(f"figures are in {out}")
+    if result["busy_share"] > QUIET_SHARE:
+        say(f"the machine was not quiet: others took {result['busy_share']:.0%} of it; the figures are not comparable")
+    if not alone and not quick and (even_if_busy or result["busy_share"] <= QUIET_SHARE):
+        RESULTS.write_text(text, "utf-8")
+        PLOT.write_text(plot.refresh_cost(lines(result)), "utf-8")
+        say(f"written: {RESULTS} and {PLOT}")
+
+
+def measure(plan: Plan, *, everything: bool) -> dict[str, Any]:
+    """Measure refreshes at the plan's sizes and small scrapes; with `everything` also other rates and expositions."""
+    with database.serve() as server:
+        bench = Bench(server, plan)
+        answers = bench.answers()
+        for peer, differences in answers.items():
+            if differences:
+                say(f"{peer} does not answer as we do, {len(differences)} times; for one, {differences[0]}")
+        sizes = [bench.refreshes(rows, plan.rate, peers=True) for rows in plan.rows]
+        rates, scrapes = [], [bench.small_scrapes()]
+        if everything:
+            largest = min(plan.rows[-1], 10_000_000)
+            rates = [size for size in sizes if size["rows"] == largest]
+            rates += [bench.refreshes(largest, rate, peers=False) for rate in plan.rates]
+            scrapes += [bench.wide_scrapes(), bench.demo_scrapes()]
+        return {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "machine": tools.machine(),
+            "versions": versions(server.version()),
+            "busy_share": bench.busy_share,
+            "interval_seconds": plan.interval_seconds,
+            "answers": answers,
+            "sizes": sizes,
+            "rates": rates,
+            "scrapes": scrapes,
+        }
+
+
+def versions(postgresql: str) -> dict[str, str]:
+    """Return the version of everything that was measured or measured with."""
+    query_exporter = tools.version([str(tools.query_exporter()), "--version"])
+    return {
+        OURS: exporter.__version__,
+        "sql-exporter": f"{tools.package_version('prometheus-sql-exporter')} (Debian)",
+        "query-exporter": query_exporter.split()[-1],
+        "handwritten": f"prometheus_client {metadata.version('prometheus-client')}, psycopg {psycopg.__version__}",
+        "PostgreSQL": postgresql,
+        "nginx": tools.version([tools.program("nginx"), "-v"]).rpartition("/")[2],
+        "wrk": tools.package_version("wrk"),
+    }
+
+
+def lines(result: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Return the plot's lines: rows and database time, by exporter."""
+    return {
+        name: [
+            (size["rows"], size["exporters"][name]["db_ms"]) for size in result["sizes"] if name in size["exporters"]
+        ]
+        for name in (OURS, *PEERS)
+    }
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End as Ctrl-C does, so that everything that was started is stopped."""
+    raise KeyboardInterrupt(number)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        main(standalone_mode=False)
+    except (BenchError, ExporterError, psycopg.Error) as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(1)
+    except click.exceptions.Abort:
+        click.echo("bench: stopped; everything that was started has ended", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

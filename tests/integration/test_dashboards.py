@@ -1,0 +1,688 @@
+"""Every query of every panel, asked of a real Prometheus that scrapes the real exporter over the demo's ledgers.
+
+The panels' figures are worked out a second time from the oracle, in plain arithmetic, and compared. A query is asked for the
+instant of one scrape, so that nothing depends on the pace of the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from math import isnan
+from typing import Any
+
+import psycopg
+import pytest
+
+from exporter.demo import history
+from exporter.demo.incidents import Incidents
+from exporter.demo.platform import Platform
+from tests import oracle, postgres
+from tests.exporter_process import Exporter, eventually
+from tests.prometheus_process import Prometheus, RefusedError, Series
+from tests.unit.grafana.boards import Query, panels, queries
+from tests.unit.grafana.test_queries import EXPECTED
+
+SCALE = 0.05
+DAY_SECONDS = 86_400
+SETTLED = ("low_impact", "unscored")
+LARGE_WORDS = ("other", "no budget")
+
+CONFIGURATION = """\
+sources:
+  platform: {{dsn: "{dsn}"}}
+ledgers:
+  cost: {{source: platform}}
+  impact: {{source: platform}}
+  budget: {{source: platform}}
+refresh: {{interval: 500ms}}
+"""
+
+# Charges as they come in: one for each provider, model and quest there has been.
+BOOK = """
+    insert into cost_ledger (created_at, provider, model, task_id, quest_id, tokens_in, tokens_out, cost_usd)
+    select distinct on (provider, model, quest_id)
+        now(), provider, model, task_id, quest_id, tokens_in, tokens_out, cost_usd
+    from cost_ledger where cost_usd between 0 and 100 and tokens_in > 0 and created_at <= now()
+    order by provider, model, quest_id, created_at desc
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the variables are set to; None is All."""
+
+    quest: str | None = None
+    layer: str | None = None
+    provider: str | None = None
+    window: str = "7d"
+
+    def interpolated(self, expr: str) -> str:
+        """PromQL as Grafana sends it: a chosen value escaped for `=~`, as in a PromQL string."""
+        texts = {name: _regex(getattr(self, name)) for name in ("quest", "layer", "provider")}
+        texts |= {"instance": ".*", "window": self.window, "__rate_interval": "30s"}
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: texts.get(found[1], found[0]), expr)
+
+
+def _regex(value: str | None) -> str:
+    return ".*" if value is None else re.sub(r"[$^*{}\[\]'+?.()|]", r"\\\\\g<0>", value.replace("\\", r"\\\\"))
+
+
+DEFAULT = Choice()
+ODD = Choice("Literature Synthesis (lit-synthesis-materials)", "Atlas", "Bedrock", "all")
+
+# Boards that begin with the first of their values, instead of with all.
+FIRST = {
+    "ledger-quest": {"quest": "Antibiotic Lead Discovery", "window": "30d"},
+    "ledger-provider": {"provider": "Bedrock", "window": "30d"},
+}
+
+
+@dataclass
+class Scene:
+    """Prometheus, the instant of the scrape that all questions are about, and the oracle's figures at that scrape."""
+
+    prometheus: Prometheus
+    at: float
+    snapshot: float
+    samples: Mapping[oracle.Key, oracle.Exact]
+
+    def choice(self, name: str, uid: str) -> Choice:
+        """What a board's variables are set to: its own `default`, or one `chosen` value each."""
+        if name == "default":
+            return replace(DEFAULT, **FIRST.get(uid, {}))
+        quest, layer = self._well_known()
+        return Choice(quest, layer, "MiniMax", "30d")
+
+    def _well_known(self) -> tuple[str, str]:
+        """The quest and layer that most figures know: best tasks as well as waste."""
+        known: dict[tuple[str, str], set[object]] = {}
+        for (metric, names), value in self.samples.items():
+            labels = dict(names)
+            if value and {"quest", "layer"} <= labels.keys():
+                known.setdefault((labels["quest"], labels["layer"]), set()).add((metric, labels.get("reason")))
+        return max(known, key=lambda pair: (len(known[pair]), pair))
+
+    def answer(self, query: Query, choice: Choice) -> list[Series]:
+        """What a panel gets from Prometheus; of a query over time the last values."""
+        promql = choice.interpolated(query.expr)
+        if query.target["instant"]:
+            return self.prometheus.instant(promql, self.at)
+        if query.panel.get("interval") == "1d":
+            midnight = self.at - self.at % DAY_SECONDS
+            return self.prometheus.over_time(promql, midnight - DAY_SECONDS, midnight, DAY_SECONDS)
+        return self.prometheus.over_time(promql, self.at - 60, self.at, 5)
+
+
+@pytest.fixture(scope="module")
+def scene(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The demo's ledgers, some charges booked after the first scrape, and the scrape that shows them."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    dsn = pg18.dsn(pg18.create_database())
+    now = datetime.now(UTC)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        assert not history.is_loaded(connection)
+        history.load(connection, Platform(scale=SCALE, incidents=Incidents(now)), now)
+    file = folder / "ledger-exporter.yml"
+    file.write_text(CONFIGURATION.format(dsn=dsn))
+    with Exporter(file) as exporter:
+        exporter.until_ready()
+        with Prometheus(exporter.address, folder) as prometheus:
+            eventually(lambda: prometheus.instant("ledger_charges_total"), "no counter was scraped")
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                booked = connection.execute(BOOK).rowcount
+            shown = f"sum(ledger_charges_total) == {booked}"
+            at = _when(prometheus, f"timestamp(ledger_snapshot_timestamp_seconds) and on () {shown}")
+            (snapshot,) = (one.value for one in prometheus.instant("ledger_snapshot_timestamp_seconds", at))
+            samples = oracle.samples([dsn], datetime.fromtimestamp(snapshot, UTC))
+            yield Scene(prometheus, at, snapshot, samples)
+
+
+def _when(prometheus: Prometheus, promql: str) -> float:
+    """The value of the first answer to a query."""
+    found: list[Series] = []
+
+    def answered() -> bool:
+        found[:] = prometheus.instant(promql)
+        return bool(found)
+
+    eventually(answered, f"never true: {promql}")
+    return found[0].value
+
+
+# What the panels should show
+
+Values = dict[tuple[str, ...], Fraction]
+"""Figures by the values of some labels, in the order these are named in."""
+
+
+class Figures:
+    """The oracle's figures as the variables let them through."""
+
+    def __init__(self, scene: Scene, choice: Choice) -> None:
+        self.choice = choice
+        self.snapshot = Fraction(scene.snapshot)
+        self._samples: dict[str, list[tuple[dict[str, str], Fraction]]] = {}
+        for (metric, names), value in scene.samples.items():
+            self._samples.setdefault(metric, []).append((dict(names), Fraction(value)))
+
+    def by(self, labels: str, metric: str, follows: str = "", **fixed: str | tuple[str, ...]) -> Values:
+        """The sum per `labels` of a metric's series that have the chosen values of the variables in `follows`."""
+        wanted = {name: getattr(self.choice, name) for name in follows.split()} | fixed
+        found: Values = {}
+        for labelled, value in self._samples.get(metric, []):
+            if all(_allows(text, labelled[label]) for label, text in wanted.items()):
+                place = tuple(labelled[label] for label in labels.split())
+                found[place] = found.get(place, Fraction(0)) + value
+        return found
+
+    # --- what several panels show
+
+    def spent(self, labels: str = "") -> Values:
+        """Today's spend."""
+        return self.by(labels, "ledger_quest_spend_usd", "quest", window="today")
+
+    def budget(self, labels: str = "") -> Values:
+        """Today's budget."""
+        return self.by(labels, "ledger_quest_budget_usd", "quest")
+
+    def projected(self) -> Values:
+        """The spend at the end of the day, from its second hour on."""
+        elapsed = self.snapshot % DAY_SECONDS / DAY_SECONDS
+        return {place: spent / elapsed for place, spent in self.spent().items() if elapsed > Fraction(1, 24)}
+
+    def wasted(self, labels: str = "", metric: str = "ledger_waste_usd", **fixed: str | tuple[str, ...]) -> Values:
+        """Waste, pending left out unless a `reason` is given."""
+        return self.by(labels, metric, "quest layer window", **({"reason": SETTLED} | fixed))
+
+    def settled_cost(self, labels: str = "") -> Values:
+        """Cost of settled outcomes."""
+        return self.by(labels, "ledger_impact_cost_usd", "quest layer window")
+
+    def impact_per_usd(self, labels: str = "") -> Values:
+        """Sum of impact over sum of cost."""
+        return over(self.by(labels, "ledger_impact_score", "quest layer window"), self.settled_cost(labels))
+
+    def held(self) -> Values:
+        """The pie of the budget."""
+        return fold(self.budget("quest"), self._largest_budgets())
+
+    def used(self) -> Values:
+        """Today's spend of the quests in the pie."""
+        budget = self.budget("quest")
+        return fold(
+            {quest: usd for quest, usd in self.spent("quest").items() if quest in budget}, self._largest_budgets()
+        )
+
+    def unbudgeted(self) -> Values:
+        """Today's spend of all quests without a budget."""
+        budget = self.budget("quest")
+        others = [usd for quest, usd in self.spent("quest").items() if quest not in budget]
+        return {("No budget",): sum(others, Fraction(0))} if others else {}
+
+    def leads(self) -> Values:
+        """The ids of the quests in the pie and their board; the board of all for what is no quest, whatever its figure."""
+        kept = self._largest_budgets()
+        info = self.by("quest quest_id", "ledger_quest_info", "quest")
+        quests = {
+            (quest, ident, "ledger-quest", quest): one for (quest, ident), one in info.items() if (quest,) in kept
+        }
+        rest = {place: usd for place, usd in (self.used() | self.unbudgeted()).items() if place not in kept}
+        return quests | {(name, "", "ledger-resources", "$__all"): usd for (name,), usd in rest.items()}
+
+    def _largest_budgets(self) -> Values:
+        return largest(
+            8, {place: usd for place, usd in self.budget("quest").items() if place[0].lower() not in LARGE_WORDS}
+        )
+
+    def provider_spend(self, labels: str = "provider") -> Values:
+        """Spend with the providers."""
+        return self.by(labels, "ledger_provider_spend_usd", "provider window")
+
+    def provider_tasks(self, labels: str = "provider") -> Values:
+        """Distinct tasks."""
+        return self.by(labels, "ledger_provider_tasks", "provider window")
+
+    def provider_tokens(self, labels: str = "provider") -> Values:
+        """Tokens in and out."""
+        return self.by(labels, "ledger_provider_tokens", "provider window")
+
+    def provider_shares(self) -> Values:
+        """Spend over that of all providers."""
+        (whole,) = self.by("", "ledger_provider_spend_usd", "window").values()
+        return {place: usd / whole for place, usd in self.provider_spend().items()}
+
+    def model_spend(self) -> Values:
+        """Spend by model."""
+        return self.by("model", "ledger_model_spend_usd", "provider window")
+
+    def model_tokens(self, *types: str) -> Values:
+        """Tokens by model, of the given types or of all."""
+        fixed = {"token_type": types} if types else {}
+        return self.by("model", "ledger_model_tokens", "provider window", **fixed)
+
+    def model_first_seen(self) -> Values:
+        """In milliseconds, the earliest over the providers."""
+        seen = self.by("model provider", "ledger_model_first_seen_timestamp_seconds", "provider")
+        return {
+            (model,): 1000 * min(instant for (name, _), instant in seen.items() if name == model)
+            for (model,) in self.model_spend()
+        }
+
+    def provider_quests(self) -> Values:
+        """For whom the providers work."""
+        usd = self.by("quest", "ledger_quest_provider_spend_usd", "quest provider window")
+        return fold(usd, largest(8, {place: one for place, one in usd.items() if place[0].lower() != "other"}))
+
+    def days(self, metric: str) -> Values:
+        """A figure for each of 30 days, by the day's first instant."""
+        return {(f"{day}T00:00:00Z",): usd for (day,), usd in self.by("day", metric).items()}
+
+    def overspent_days(self) -> Values:
+        """Spend of the days that spent more than their budget."""
+        budget = self.days("ledger_day_budget_usd")
+        return {
+            day: usd for day, usd in self.days("ledger_day_spend_usd").items() if day in budget and usd > budget[day]
+        }
+
+    def budget_age_days(self) -> Values:
+        """Whole days since the budget's."""
+        (day,) = self.by("", "ledger_budget_day_timestamp_seconds").values()
+        return {(): Fraction((self.snapshot - day) // DAY_SECONDS)} if self.budget() else {}
+
+    def wasting_quests(self, reason: str) -> Values:
+        """Waste of one reason, of the ten quests that waste most."""
+        worst = largest(10, {quest: usd for quest, usd in self.wasted("quest").items() if usd > 0})
+        return {quest: usd for quest, usd in self.wasted("quest", reason=reason).items() if quest in worst}
+
+    def best(self, what: str, labels: str = "task") -> Values:
+        """A figure of the best tasks."""
+        return self.by(labels, f"ledger_best_task_{what}", "quest layer")
+
+    def worst(self, what: str, labels: str = "task") -> Values:
+        """A figure of the fifteen worst tasks."""
+        heaviest = largest(15, self.by("task", "ledger_wasted_task_tokens", "quest layer", reason=SETTLED))
+        every = self.by(labels, f"ledger_wasted_task_{what}", "quest layer", reason=SETTLED)
+        return {place: value for place, value in every.items() if place[:1] in heaviest}
+
+    def costly(self, what: str) -> Values:
+        """A figure of the costliest tasks."""
+        return self.by("task quest", f"ledger_costly_task_{what}", "quest")
+
+    def each_window(self, metric: str, follows: str, **fixed: str | tuple[str, ...]) -> Values:
+        """A figure for each window."""
+        return self.by("window", metric, follows, **fixed)
+
+
+def _allows(wanted: str | tuple[str, ...] | None, text: str) -> bool:
+    return wanted is None or text == wanted or (isinstance(wanted, tuple) and text in wanted)
+
+
+def over(part: Values, whole: Values) -> Values:
+    """Ratios, where the whole is above 0."""
+    return {place: value / whole[place] for place, value in part.items() if whole.get(place, 0) > 0}
+
+
+def times(factor: int, values: Values) -> Values:
+    """Each figure so many times."""
+    return {place: factor * value for place, value in values.items()}
+
+
+def largest(count: int, values: Values) -> Values:
+    """The `count` largest."""
+    return dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:count])
+
+
+def fold(values: Values, kept: Values) -> Values:
+    """Those that are kept, and the sum of all others as Other."""
+    others = [value for place, value in values.items() if place not in kept]
+    folded = {place: value for place, value in values.items() if place in kept}
+    return folded | ({("Other",): sum(others, Fraction(0))} if others else {})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a query should return: figures by `labels`; with `top`, as many of the largest of them."""
+
+    labels: str
+    figures: Callable[[Figures], Values]
+    top: int | None = None
+
+
+TITLES = "task quest layer title"
+WASTE = "task quest layer reason title"
+
+WANTED: dict[tuple[str, str], Wanted] = {
+    ("Spent today", "A"): Wanted("", Figures.spent),
+    ("Budget", "A"): Wanted("", Figures.budget),
+    ("Budget", "B"): Wanted("", Figures.budget_age_days),
+    ("Budget used", "A"): Wanted("", lambda f: over(f.spent(), f.budget())),
+    ("Projected at 24:00 UTC", "A"): Wanted("", Figures.projected),
+    ("Projected at 24:00 UTC", "B"): Wanted("", lambda f: over(f.projected(), f.budget())),
+    ("Wasted ($window)", "A"): Wanted("", Figures.wasted),
+    ("Wasted ($window)", "B"): Wanted("", lambda f: over(f.wasted(), f.settled_cost())),
+    ("Impact per $ ($window)", "A"): Wanted("", Figures.impact_per_usd),
+    # allocation
+    ("Which quests hold today's budget?", "A"): Wanted("quest", Figures.held),
+    ("How much of it is spent?", "A"): Wanted("quest", Figures.held),
+    ("How much of it is spent?", "B"): Wanted("quest", lambda f: f.used() | f.unbudgeted()),
+    ("How much of it is spent?", "C"): Wanted("quest", lambda f: {q: usd - f.used()[q] for q, usd in f.held().items()}),
+    ("How much of it is spent?", "D"): Wanted("quest", lambda f: over(f.used(), f.held())),
+    ("How much of it is spent?", "E"): Wanted("quest quest_id board choice", Figures.leads),
+    # efficiency
+    ("The 15 best tasks of the last 30 days", "A"): Wanted(TITLES, lambda f: f.best("impact_per_usd", TITLES), 15),
+    ("The 15 best tasks of the last 30 days", "B"): Wanted("task", lambda f: f.best("impact_score")),
+    ("The 15 best tasks of the last 30 days", "C"): Wanted("task", lambda f: f.best("cost_usd")),
+    ("The 15 best tasks of the last 30 days", "D"): Wanted("task", lambda f: f.best("tokens")),
+    ("Impact per $ by layer ($window)", "A"): Wanted("layer", lambda f: f.impact_per_usd("layer")),
+    ("Impact per $ by quest ($window)", "A"): Wanted("quest", lambda f: f.impact_per_usd("quest"), 12),
+    # utilization
+    ("Day by day (all quests)", "A"): Wanted("day", lambda f: f.days("ledger_day_budget_usd")),
+    ("Day by day (all quests)", "B"): Wanted("day", lambda f: f.days("ledger_day_spend_usd")),
+    ("Day by day (all quests)", "C"): Wanted("day", Figures.overspent_days),
+    ("Day by day (all quests)", "D"): Wanted(
+        "day", lambda f: over(f.days("ledger_day_spend_usd"), f.days("ledger_day_budget_usd"))
+    ),
+    ("Today so far", "A"): Wanted("", Figures.budget),
+    ("Today so far", "B"): Wanted("", Figures.spent),
+    ("Today so far", "C"): Wanted("", Figures.projected),
+    # providers
+    ("Who gets the money? ($window)", "A"): Wanted(
+        "provider", lambda f: f.by("provider", "ledger_quest_provider_spend_usd", "quest provider window")
+    ),
+    ("What does each provider cost? ($window, all quests)", "A"): Wanted("provider", Figures.provider_spend),
+    ("What does each provider cost? ($window, all quests)", "B"): Wanted("provider", Figures.provider_shares),
+    ("What does each provider cost? ($window, all quests)", "C"): Wanted("provider", Figures.provider_tasks),
+    ("What does each provider cost? ($window, all quests)", "D"): Wanted("provider", Figures.provider_tokens),
+    ("What does each provider cost? ($window, all quests)", "E"): Wanted(
+        "provider", lambda f: over(f.provider_spend(), f.provider_tasks())
+    ),
+    ("What does each provider cost? ($window, all quests)", "F"): Wanted(
+        "provider", lambda f: over(times(10**6, f.provider_spend()), f.provider_tokens())
+    ),
+    # waste
+    ("Wasted $ ($window)", "A"): Wanted("", Figures.wasted),
+    ("Wasted tokens ($window)", "A"): Wanted("", lambda f: f.wasted(metric="ledger_waste_tokens")),
+    ("Still pending", "A"): Wanted("", lambda f: f.by("", "ledger_pending_outcomes", "quest layer")),
+    ("Still pending", "B"): Wanted("", lambda f: f.by("", "ledger_pending_cost_usd", "quest layer")),
+    ("Which quests waste, and why? ($window)", "A"): Wanted("quest", lambda f: f.wasting_quests("low_impact")),
+    ("Which quests waste, and why? ($window)", "B"): Wanted("quest", lambda f: f.wasting_quests("unscored")),
+    ("Waste by reason ($window)", "A"): Wanted("reason", lambda f: f.wasted("reason", reason=(*SETTLED, "pending"))),
+    ("Waste by layer ($window)", "A"): Wanted("layer", lambda f: f.wasted("layer")),
+    ("The 15 worst tasks of the last 30 days", "A"): Wanted(WASTE, lambda f: f.worst("tokens", WASTE)),
+    ("The 15 worst tasks of the last 30 days", "B"): Wanted("task", lambda f: f.worst("usd")),
+    ("The 15 worst tasks of the last 30 days", "C"): Wanted("task", lambda f: f.worst("impact_score")),
+    ("The costliest tasks since yesterday", "A"): Wanted("task quest", lambda f: f.costly("usd"), 15),
+    # the Quest board
+    ("Day by day, as recorded", "A"): Wanted(
+        "quest", lambda f: f.by("quest", "ledger_quest_allocated_usd", "quest", window="today")
+    ),
+    ("Day by day, as recorded", "B"): Wanted("quest", lambda f: f.spent("quest")),
+    ("Every window at a glance", "A"): Wanted("window", lambda f: f.each_window("ledger_quest_allocated_usd", "quest")),
+    ("Every window at a glance", "B"): Wanted("window", lambda f: f.each_window("ledger_quest_spend_usd", "quest")),
+    ("Every window at a glance", "C"): Wanted(
+        "window", lambda f: f.each_window("ledger_quest_recorded_spend_usd", "quest")
+    ),
+    ("Every window at a glance", "D"): Wanted(
+        "window",
+        lambda f: over(
+            f.each_window("ledger_impact_score", "quest layer"), f.each_window("ledger_impact_cost_usd", "quest layer")
+        ),
+    ),
+    ("Every window at a glance", "E"): Wanted(
+        "window", lambda f: f.each_window("ledger_waste_usd", "quest layer", reason=SETTLED)
+    ),
+    ("Impact per $, 7 days", "A"): Wanted(
+        "quest", lambda f: f.by("quest", "ledger_quest_impact_per_usd", "quest", window="7d")
+    ),
+    # the Provider board
+    ("Cost ($window)", "A"): Wanted("", lambda f: f.provider_spend("")),
+    ("Share ($window)", "A"): Wanted("", lambda f: {(): sum(f.provider_shares().values(), Fraction(0))}),
+    ("Tasks ($window)", "A"): Wanted("", lambda f: f.provider_tasks("")),
+    ("Tokens ($window)", "A"): Wanted("token_type", lambda f: f.provider_tokens("token_type")),
+    ("Cost per task ($window)", "A"): Wanted("", lambda f: over(f.provider_spend(""), f.provider_tasks(""))),
+    ("$ per 1M tokens ($window)", "A"): Wanted(
+        "", lambda f: over(times(10**6, f.provider_spend("")), f.provider_tokens(""))
+    ),
+    ("Models ($window)", "A"): Wanted("model", Figures.model_spend),
+    ("Models ($window)", "B"): Wanted("model", lambda f: f.model_tokens("input")),
+    ("Models ($window)", "C"): Wanted("model", lambda f: f.model_tokens("output")),
+    ("Models ($window)", "D"): Wanted("model", lambda f: over(times(10**6, f.model_spend()), f.model_tokens())),
+    ("Models ($window)", "E"): Wanted("model", Figures.model_first_seen),
+    ("For which quests? ($window)", "A"): Wanted("quest", Figures.provider_quests),
+    ("Cost by day, 30 days", "A"): Wanted(
+        "provider", lambda f: f.by("provider", "ledger_provider_spend_usd", "provider", window="today")
+    ),
+}
+"""Title and query of every panel whose figures the ledgers alone decide."""
+
+RATE = "a rate hangs on when the scrapes were"
+NOT_COMPARED = {
+    "Data age": "an age hangs on when refreshes were, not on the ledgers",
+    "Cost per hour by provider": RATE,
+    "Cost per hour by model": RATE,
+    "$ per 1M tokens by model": RATE,
+    "Tokens per hour": RATE,
+    "The costliest tasks since yesterday": "the tokens of tasks that cost the same: any of them may be in the table",
+}
+
+PUBLISHED_LATER = EXPECTED.keys()
+TO_COME = {
+    "First load": "published once ledgers are read in parts",
+    "Corrections per hour": "published once settled rows are read again",
+    "Ledgers D": "published once settled rows are read again",
+}
+LATER_IN_THE_DAY = {
+    "Projected at 24:00 UTC": 3600,
+    "Today so far C": 3600,
+    "Day by day, as recorded": 300,
+    "Cost by day, 30 days": 300,
+}
+"""Panels, or queries of them, that are empty in the first so many seconds of the UTC day, and say so."""
+
+HOLDS_NOTHING = {"Which quests waste, and why? ($window) B": "few outcomes are never scored; some weeks have none"}
+"""What the whole platform may have nothing of. Of a chosen quest or provider any list may be empty, if the ledgers say so."""
+
+
+# The tests
+
+every = list(queries())
+HEALTH = "ledger-exporter-health"
+
+each_query = pytest.mark.parametrize("query", every, ids=str)
+each_panel = pytest.mark.parametrize(
+    ("uid", "panel"), list(panels()), ids=[f"{uid}-{panel['title']}" for uid, panel in panels()]
+)
+each_choice = pytest.mark.parametrize("chosen", ["default", "chosen"])
+
+
+def _listed(query: Query, listed: Mapping[str, Any]) -> Any:
+    title: str = query.panel["title"]
+    return listed.get(title) or listed.get(f"{title} {query.target['refId']}")
+
+
+def _may_be_empty(scene: Scene, query: Query) -> bool:
+    return scene.snapshot % DAY_SECONDS <= (_listed(query, LATER_IN_THE_DAY) or -1) or bool(_listed(query, TO_COME))
+
+
+def _steps(panel: Mapping[str, Any]) -> dict[str, Any]:
+    return {step["id"]: step["options"] for step in panel.get("transformations", [])}
+
+
+def _columns(panel: Mapping[str, Any]) -> set[str] | None:
+    """The labels that a panel puts in columns; None where it draws series."""
+    steps = _steps(panel)
+    if "organize" in steps:
+        return {field for field in steps["organize"]["indexByName"] if not field.startswith("Value")}
+    return _key(panel) or None
+
+
+def _key(panel: Mapping[str, Any]) -> set[str]:
+    """The label that the rows of a panel's queries share."""
+    steps = _steps(panel)
+    return {steps["joinByField"]["byField"]} if "joinByField" in steps else set()
+
+
+def _complaints(scene: Scene, query: Query, chosen: str) -> Iterator[str]:
+    """What is wrong with a query's answer."""
+    choice = scene.choice(chosen, query.board)
+    try:
+        answer = scene.answer(query, choice)
+    except RefusedError as error:
+        yield f"refused: {error}"
+        return
+    wanted = WANTED.get((query.panel["title"], query.target["refId"]))
+    expected = wanted.figures(Figures(scene, choice)) if wanted else {}
+    if not answer and not _may_be_empty(scene, query) and (expected or not _may_hold_nothing(query, chosen)):
+        yield "no data"
+    yield from _wrong_labels(query, answer)
+    if wanted and answer:
+        yield from _wrong_figures(wanted, expected, answer)
+
+
+def _may_hold_nothing(query: Query, chosen: str) -> bool:
+    """Whether a query is rightly empty where the ledgers hold nothing to show."""
+    if query.board == HEALTH:
+        return False
+    of_a_part = chosen == "chosen" or query.board in FIRST
+    return (of_a_part and query.panel["title"] not in NOT_COMPARED) or bool(_listed(query, HOLDS_NOTHING))
+
+
+def _wrong_labels(query: Query, answer: list[Series]) -> Iterator[str]:
+    columns = _columns(query.panel)
+    shown = set(re.findall(r"\{\{(\w+)\}\}", query.target.get("legendFormat", "")))
+    for one in answer:
+        labels = one.labels.keys() - ({"job"} if query.board == HEALTH else set())
+        if query.target["refId"] == "max":
+            good = not labels
+        elif columns is None:
+            good = labels == shown
+        else:
+            good = _key(query.panel) <= labels <= columns
+        if not good:
+            yield f"labels {sorted(one.labels)}, but the panel shows {sorted(columns or shown)}"
+
+
+def _wrong_figures(wanted: Wanted, expected: Values, answer: list[Series]) -> Iterator[str]:
+    found = {
+        tuple(one.labels.get(label, "") for label in wanted.labels.split()): one.value
+        for one in answer
+        if not isnan(one.value)  # a place that is kept for another query's days
+    }
+    if wanted.top:
+        biggest = [float(value) for value in sorted(expected.values(), reverse=True)[: wanted.top]]
+        if sorted(found.values(), reverse=True) != pytest.approx(biggest):
+            yield f"the largest are {biggest}, found {found}"
+        expected = {place: expected[place] for place in found if place in expected}
+    exact = {place: float(value) for place, value in expected.items()}
+    if found != pytest.approx(exact, rel=1e-9, abs=1e-9):
+        yield f"expected {exact}, found {found}"
+
+
+def _missing_columns(scene: Scene, mine: list[Query], chosen: str) -> Iterator[str]:
+    """Columns and links of a panel whose label no query returns."""
+    panel, uid = mine[0].panel, mine[0].board
+    choice = scene.choice(chosen, uid)
+    returned = {label for query in mine for one in scene.answer(query, choice) for label in one.labels}
+    linked = set(re.findall(r"__(?:field\.labels|data\.fields)\.(\w+)", str(panel["fieldConfig"]["overrides"])))
+    if returned and not (missing := (linked | (_columns(panel) or set())) - returned):
+        return
+    if returned:
+        yield f"no query returns {sorted(missing)}"
+
+
+def _queries_of(uid: str, panel: Mapping[str, Any]) -> list[Query]:
+    return [query for query in every if query.board == uid and query.panel["id"] == panel["id"]]
+
+
+@each_choice
+@each_query
+def test_query_returns_what_the_panel_shows_and_the_ledgers_say(scene: Scene, query: Query, chosen: str) -> None:
+    assert list(_complaints(scene, query, chosen)) == []
+
+
+@pytest.mark.parametrize(
+    "query", [one for one in every if (one.panel["title"], one.target["refId"]) in WANTED], ids=str
+)
+def test_name_full_of_brackets_can_be_chosen(scene: Scene, query: Query) -> None:
+    """Nothing need be there, but what is there is that quest's."""
+    wanted = WANTED[query.panel["title"], query.target["refId"]]
+    assert list(_wrong_figures(wanted, wanted.figures(Figures(scene, ODD)), scene.answer(query, ODD))) == []
+
+
+@each_choice
+@each_panel
+def test_columns_and_links_of_a_panel_have_their_labels(
+    scene: Scene, uid: str, panel: dict[str, Any], chosen: str
+) -> None:
+    assert list(_missing_columns(scene, _queries_of(uid, panel), chosen)) == []
+
+
+@each_choice
+@pytest.mark.parametrize(
+    ("uid", "panel"),
+    [(uid, panel) for uid, panel in panels() if panel["type"] == "piechart"],
+    ids=[f"{uid}-{panel['title']}" for uid, panel in panels() if panel["type"] == "piechart"],
+)
+def test_shares_of_a_pie_add_up_to_the_whole(scene: Scene, uid: str, panel: dict[str, Any], chosen: str) -> None:
+    """With Other they are 100 % of what the exporter publishes, not of what fits into the pie."""
+    choice = scene.choice(chosen, uid)
+    figures = Figures(scene, choice)
+    wholes = {
+        "Which quests hold today's budget?": figures.budget(),
+        "Who gets the money? ($window)": figures.by("", "ledger_quest_provider_spend_usd", "quest provider window"),
+        "For which quests? ($window)": figures.by("", "ledger_quest_provider_spend_usd", "quest provider window"),
+    }
+    (query,) = _queries_of(uid, panel)
+    (whole,) = wholes[panel["title"]].values()
+    shares = [one.value / float(whole) for one in scene.answer(query, choice)]
+    assert sum(shares) == pytest.approx(1, rel=1e-9)
+    assert all(share >= 0 for share in shares)
+
+
+def test_every_figure_of_the_views_is_compared() -> None:
+    """A panel that is added needs its figures worked out here, or a reason why not."""
+    left_out = {
+        query.panel["title"]
+        for query in every
+        if query.board != HEALTH
+        and query.target["refId"] != "max"
+        and (query.panel["title"], query.target["refId"]) not in WANTED
+    }
+    assert left_out == NOT_COMPARED.keys()
+
+
+@pytest.mark.parametrize("title", [title for title, reason in NOT_COMPARED.items() if reason == RATE])
+def test_rates_show_what_was_booked(scene: Scene, title: str) -> None:
+    query = next(query for query in every if query.panel["title"] == title)
+    assert any(one.value > 0 for one in scene.answer(query, DEFAULT))
+
+
+METRICS_DRAWN = {name for query in every for name in re.findall(r"\bledger_\w+", query.expr)}
+LABELS_DRAWN = {
+    label for query in every for group in re.findall(r"\bby \(([^)]*)\)", query.expr) for label in group.split(", ")
+}
+
+
+@pytest.mark.parametrize("name", sorted((METRICS_DRAWN | LABELS_DRAWN) - PUBLISHED_LATER - {"instance"}))
+def test_name_that_changes_on_one_side_is_noticed(scene: Scene, name: str) -> None:
+    """A metric or label renamed in the exporter is, to the panels, a name that nobody publishes."""
+
+    def renamed(query: Query) -> Query:
+        expr = re.sub(rf"(?<!\$)\b{name}\b", f"{name}_renamed", query.expr)
+        return replace(query, target=query.target | {"expr": expr})
+
+    def noticed(mine: list[Query]) -> bool:
+        new = [renamed(query) for query in mine]
+        return any(
+            complaint
+            for chosen in ("default", "chosen")
+            for found in (*(_complaints(scene, query, chosen) for query in new), _missing_columns(scene, new, chosen))
+            for complaint in found
+        )
+
+    concerned = [_queries_of(uid, panel) for uid, panel in panels()]
+    assert any(noticed(mine) for mine in concerned if any(re.search(rf"\b{name}\b", query.expr) for query in mine))
