@@ -37,7 +37,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _IDENTIFIER = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 _RELATION = re.compile(rf"{_IDENTIFIER}(?:\.{_IDENTIFIER}){{0,2}}")
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
-_CONNINFO = re.compile(r"\s*+(?:\w++\s*+=\s*+(?:'(?:[^'\\]|\\.)*+'|(?:[^\s'\\]|\\.)*+)\s*+)++")
+# Every text has at most one way to match, so that none takes long.
+_OPTION = r"\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)"
+_CONNINFO = re.compile(rf"\s*{_OPTION}(?:\s+{_OPTION})*\s*")
 
 
 def parse_duration(value: object) -> timedelta:
