@@ -1,0 +1,273 @@
+"""How many alerts an ordinary platform gets: 60 days of the demo without incidents, through real exporter and real rules.
+
+The demo's platform books into a real PostgreSQL step by step, the exporter refreshes at each step as if it were then; what it
+publishes is given to `promtool test rules`, which evaluates every rule at each step and says which alerts began to fire.
+
+Run as `python -m tests.replay`; takes about an hour. To keep it affordable the rows of days past are added up in the
+ledgers (charges by day, provider, model and quest, outcomes with impact by day, quest and layer). What an alert looks at stays
+as it is: numbers of tasks and outcomes matter only of today and yesterday.
+
+Exit codes: 0 the promise of docs/runbooks/README.md is kept (no critical alert, at most one warning a week), 1 it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from exporter import config_file, views
+from exporter.demo import history
+from exporter.demo.booking import SCORED_WITHIN_DAYS
+from exporter.demo.platform import Platform, midnight
+from exporter.demo.rows import ALLOCATION_COLUMNS, CHARGE_COLUMNS, OUTCOME_COLUMNS
+from exporter.exposition import Demand, Format
+from exporter.ledgers.source import Source
+from exporter.refresh import Refresh
+from tests import postgres, rules
+
+BEGIN = date(2026, 1, 5)
+UNREMARKABLE_TASK_USD = 5
+"""Tasks that never cost as much are not replayed one by one: half of what alerts at the earliest."""
+
+CONFIGURATION = """
+sources: {{main: {{dsn: "{dsn}"}}}}
+ledgers: {{cost: {{source: main}}, impact: {{source: main}}, budget: {{source: main}}}}
+limits: {{series: 1000000}}
+efficiency: {{top: 1}}
+waste: {{top: 1}}
+"""
+
+ADD_UP = """
+with past as (delete from cost_ledger where created_at < %(before)s returning *)
+insert into cost_ledger (created_at, provider, model, quest_id, tokens_in, tokens_out, cost_usd)
+select min(created_at), provider, model, quest_id, sum(tokens_in), sum(tokens_out), sum(cost_usd)
+from past
+group by (created_at at time zone 'UTC')::date, provider, model, quest_id, cost_usd < 0
+"""
+ADD_UP_OUTCOMES = """
+with past as (
+    delete from impact_ledger where created_at < %(before)s and impact_score > 0.5 and total_tokens > 1000 returning *
+)
+insert into impact_ledger (created_at, task_id, quest_id, layer, total_tokens, cost_usd, impact_score)
+select min(created_at), min(task_id), quest_id, layer, sum(total_tokens), sum(cost_usd), sum(impact_score)
+from past
+group by (created_at at time zone 'UTC')::date, quest_id, layer
+"""
+FORGET = "delete from impact_ledger where created_at < %(before)s"
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Player:
+    """Plays the platform's days into a database, up to any instant."""
+
+    def __init__(self, connection: psycopg.Connection[Any], platform: Platform) -> None:
+        self._connection = connection
+        self._platform = platform
+        self._after = midnight(BEGIN) - timedelta(microseconds=1)
+        self._planned: list[Any] = []
+
+    def until(self, now: datetime) -> None:
+        """Book everything that happens up to an instant; a day's allocations come with its first."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            if now.date() > self._after.date():
+                self._begin_day(cursor, now.date())
+            self._book(cursor, now)
+            start = midnight(now.date())
+            for day in (start, start - timedelta(days=1))[: 2 if now - start < timedelta(minutes=10) else 1]:
+                cursor.execute(history.script("sql/record_spend.sql").encode(), {"start": day})
+        self._after = now
+
+    def _begin_day(self, cursor: psycopg.Cursor[Any], day: date) -> None:
+        history.copy(cursor, "quest_budget_allocations", ALLOCATION_COLUMNS, self._platform.allocations(day))
+        self._planned = [task for task in self._planned if _is_open(task, self._after)] + self._platform.tasks(day)
+        cursor.execute(ADD_UP.encode(), {"before": midnight(day) - timedelta(days=1)})
+        cursor.execute(ADD_UP_OUTCOMES.encode(), {"before": midnight(day) - timedelta(days=SCORED_WITHIN_DAYS)})
+        cursor.execute(FORGET.encode(), {"before": midnight(day) - timedelta(days=32)})
+
+    def _book(self, cursor: psycopg.Cursor[Any], now: datetime) -> None:
+        charges = [one for task in self._planned for one in task.charges if self._after < one.created_at <= now]
+        history.copy(cursor, "cost_ledger", CHARGE_COLUMNS, charges)
+        outcomes = [task.outcome for task in self._planned if task.outcome]
+        ended = [one.row(now) for one in outcomes if self._after < one.created_at <= now]
+        history.copy(cursor, "impact_ledger", OUTCOME_COLUMNS, ended)
+        cursor.executemany(
+            "update impact_ledger set impact_score = %s, updated_at = %s where task_id = %s",
+            [
+                (one.impact_score, one.scored_at, one.task_id)
+                for one in outcomes
+                if one.scored_at and self._after < one.scored_at <= now
+            ],
+        )
+
+
+def _is_open(task: Any, now: datetime) -> bool:
+    """Tell whether something of a task is still to come."""
+    ends = [charge.created_at for charge in task.charges]
+    if task.outcome:
+        ends += [task.outcome.created_at, task.outcome.scored_at or task.outcome.created_at]
+    return max(ends) > now
+
+
+class _Nobody(Demand):
+    """Nobody scrapes: nothing needs to be rendered ahead."""
+
+    def recent(self) -> set[Format]:
+        return set()
+
+
+def wanted() -> dict[str, set[str]]:
+    """Every metric the rules select, with the windows they select it for (none: it has no window)."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for rule in rules.rules():
+        for promql in (rule.expr, *rule.queries):
+            for metric, matchers in re.findall(r"(?<![\w:])(ledger_\w+)(\{[^}]*\})?", promql):
+                found[metric].update(re.findall(r'window="(\w+)"', matchers))
+    return found
+
+
+def replay(dsn: str, days: int, step: timedelta, seed: int) -> dict[Series, dict[int, float]]:
+    """Play and refresh; return every wanted series' values by step."""
+    metrics = wanted()
+    config = config_file.parse(CONFIGURATION.format(dsn=dsn))
+    source = Source("main", config.sources["main"].conninfo({}), None, config.refresh.timeout)
+    refresh = Refresh(config, {"main": source})
+    refresh.demand = _Nobody()
+    values: dict[Series, dict[int, float]] = defaultdict(dict)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(history.script("schema.sql").encode())
+        player = Player(connection, Platform(seed))
+        for number in range(days * 86_400 // int(step.total_seconds())):
+            now = midnight(BEGIN) + number * step
+            player.until(now)
+            for family in views.families(refresh.run(now).snapshot):
+                if family.name in metrics:
+                    for labels, value in family.samples.items():
+                        named = tuple(zip(family.labels, labels, strict=True))
+                        window = dict(named).get("window")
+                        if window is None or window in metrics[family.name]:
+                            values[family.name, named][number] = value
+            if now.hour == now.minute == 0:
+                connection.execute("vacuum analyze")
+                sys.stderr.write(f"{now:%Y-%m-%d} {len(values)} series\n")
+    source.close()
+    return {series: kept for series, kept in values.items() if _is_remarkable(series[0], kept)}
+
+
+def _is_remarkable(metric: str, values: dict[int, float]) -> bool:
+    if metric.startswith(("ledger_costly_task_", "ledger_wasted_task_")):
+        return metric == "ledger_costly_task_usd" and max(values.values()) >= UNREMARKABLE_TASK_USD
+    return True
+
+
+def notation(values: dict[int, float], steps: int) -> str:
+    """A series' values as promtool reads them, repetitions shortened."""
+    found = []
+    for value, run in groupby(values.get(step) for step in range(steps)):
+        length = len(list(run))
+        text = "_" if value is None else repr(value)
+        found.append(f"_x{length}" if value is None else f"{text}x{length - 1}")
+    return " ".join(found)
+
+
+def promtool_test(file: Path, values: dict[Series, dict[int, float]], steps: int, step: timedelta) -> None:
+    """Write a promtool test that fails with what we want to know: how often each alert began to fire."""
+    minutes = int(step.total_seconds()) // 60
+    span = steps * minutes
+    with file.open("w") as out:
+        listed = "".join(f"  - {_widened(rule_file, file.parent, minutes)}\n" for rule_file in rules.RULE_FILES)
+        out.write(f"rule_files:\n{listed}evaluation_interval: {minutes}m\ntests:\n  - interval: {minutes}m\n")
+        out.write("    input_series:\n")
+        for (metric, labels), kept in values.items():
+            matchers = ", ".join(f'{label}="{value}"' for label, value in labels)
+            series = f"{metric}{{{matchers}}}".replace("'", "''")
+            out.write(f"      - series: '{series}'\n        values: '{notation(kept, steps)}'\n")
+        firing = 'ALERTS{alertstate="firing"}'
+        began = f"count_over_time(({firing} unless {firing} offset {minutes}m)[{span}m:{minutes}m])"
+        out.write(f"    promql_expr_test:\n      - expr: '{began}'\n        eval_time: {span - minutes}m\n")
+
+
+def _widened(rule_file: Path, folder: Path, minutes: int) -> Path:
+    """A copy of a rule file whose rates look back on two steps at least."""
+
+    def wide(found: re.Match[str]) -> str:
+        return f"[{max(rules.seconds(found[1]) // 60, minutes if minutes <= 5 else 2 * minutes)}m]"
+
+    copy = folder / rule_file.name
+    copy.write_text(re.sub(r"\[(\w+)\]", wide, rule_file.read_text()))
+    return copy
+
+
+def began(file: Path) -> list[tuple[dict[str, str], int]]:
+    """Run the test; return each alert that fired, by its labels, with how often it began to."""
+    ended = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+    found = re.findall(r"\{([^{}]*alertname[^{}]*)\} (\d+(?:\.\d+)?(?:[Ee]\+\d+)?)", ended.stdout + ended.stderr)
+    assert found or ended.returncode == 0, ended.stdout + ended.stderr
+    return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), int(float(count))) for labels, count in found]
+
+
+def summary(alerts: list[tuple[dict[str, str], int]], days: int) -> str:
+    """Alerts by severity and name."""
+    lines = []
+    for severity in ("critical", "warning", "info"):
+        those = [(labels, count) for labels, count in alerts if labels["severity"] == severity]
+        total = sum(count for _, count in those)
+        lines.append(f"{severity}: {total} in {days} days, {total / days:.2f} a day, {total / days * 7:.2f} a week")
+        by_name: dict[str, int] = defaultdict(int)
+        for labels, count in those:
+            by_name[labels["alertname"]] += count
+        lines += [f"  {name}: {count}" for name, count in sorted(by_name.items())]
+    return "\n".join(lines)
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """The connection string of a fresh database on a server of its own."""
+    server = postgres.start(postgres.embedded_bin())
+    try:
+        yield server.dsn(server.create_database())
+    finally:
+        server.stop()
+
+
+def main() -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.replay", description=__doc__)
+    parser.add_argument("--days", type=int, default=60)
+    parser.add_argument(
+        "--step", type=int, default=5, metavar="MINUTES", help="above 5, rates look back on two steps at least"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another platform")
+    parser.add_argument("--keep", type=Path, help="where to leave the promtool test")
+    options = parser.parse_args()
+    step = timedelta(minutes=options.step)
+    steps = options.days * 1440 // options.step
+    with database() as dsn, tempfile.TemporaryDirectory() as folder:
+        values = replay(dsn, options.days, step, options.seed)
+        file = options.keep or Path(folder) / "replay.yml"
+        promtool_test(file, values, steps, step)
+        alerts = began(file)
+    sys.stdout.write(summary(alerts, options.days) + "\n")
+    for labels, count in alerts:
+        sys.stdout.write(f"  {count} {labels}\n")
+    counts = {
+        severity: sum(n for labels, n in alerts if labels["severity"] == severity)
+        for severity in ("critical", "warning")
+    }
+    return 1 if counts["critical"] or counts["warning"] > options.days / 7 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
