@@ -15,7 +15,8 @@ import click
 from exporter import __version__, logs
 from exporter.app import App
 from exporter.errors import ConfigError, ExporterError
-from exporter.web import serve as serve_http
+from exporter.web.pages import OWN_PATHS
+from exporter.web.serving import serve as serve_http
 
 _ENVIRONMENT = "LEDGER_EXPORTER"
 
@@ -83,6 +84,13 @@ def cli() -> None:
 )
 @_option("--web.telemetry-path", "telemetry_path", default="/metrics", help="Where the metrics are.")
 @_option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="TLS, users and headers, in the format of Prometheus's exporters; read anew at each request.",
+)
+@_option(
     "--web.enable-lifecycle",
     "lifecycle",
     is_flag=True,
@@ -99,6 +107,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     config_path: Path,
     addresses: tuple[str, ...],
     telemetry_path: str,
+    web_config: Path | None,
     *,
     lifecycle: bool,
     log_level: str,
@@ -106,12 +115,12 @@ def serve(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Read the ledgers periodically and serve their metrics."""
     logs.configure(log_level, log_format)
-    reserved = {"/", "/-/healthy", "/-/ready", "/-/reload"}
-    if not telemetry_path.startswith("/") or telemetry_path in reserved:
+    if not telemetry_path.startswith("/") or telemetry_path in OWN_PATHS:
         raise click.BadParameter(
             "must begin with / and be none of the exporter's other pages", param_hint="--web.telemetry-path"
         )
-    if not serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle):
+    ended = serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle, web_config=web_config)
+    if not ended:
         # Python would wait for the thread that is connecting, up to its time-out; there is nothing left to close properly.
         logging.shutdown()
         os._exit(0)

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from exporter import yaml_file
 from exporter.config import Config, ProviderPattern, SourceConfig, ThresholdsConfig
-from exporter.errors import ConfigError
-
-Place = tuple[str | int, ...]
-Problem = tuple[Place, str]
+from exporter.yaml_file import Place, Problem
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -23,13 +20,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: with every problem found, a line each: file, line, path, and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
-    return parse(text, str(path), environment)
+    return parse(yaml_file.read(path), str(path), environment)
 
 
 def parse(text: str, file: str = "<config>", environment: Mapping[str, str] | None = None) -> Config:
@@ -39,86 +30,23 @@ def parse(text: str, file: str = "<config>", environment: Mapping[str, str] | No
         ConfigError: with every problem found.
     """
     environment = os.environ if environment is None else environment
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-        lines: dict[Place, int] = {}
-        twice = _index(node, (), lines)
-    except yaml.YAMLError as error:
-        raise ConfigError([_yaml_problem(file, error)]) from None
-    except RecursionError:
-        raise ConfigError([f"{file}:1: is nested too deeply, or contains itself"]) from None
-    except ValueError as error:  # a date or number that looks like one and is none
-        raise ConfigError([f"{file}:1: has a value that cannot be read: {error}"]) from None
-    if not isinstance(data, dict):
-        raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(Config.model_fields)}"])
+    document = yaml_file.parse(text, file, Config.model_fields)
+    data = document.data
     config = None
-    problems = [(place, "is given twice") for place in twice]
+    problems: list[Problem] = [(place, "is given twice") for place in document.twice]
     problems += _unknown_sources(data) + _source_problems(data, environment) + _threshold_problems(data)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        problems += [_problem(dict(item)) for item in error.errors(include_url=False)]
+        problems += yaml_file.problems(error, _allowed_keys, _secret)
     if config is None or problems:
-        ordered = sorted((_line(lines, place), _dotted(place), message) for place, message in problems)
-        raise ConfigError([f"{file}:{line}: {place}: {message}" for line, place, message in ordered])
+        raise document.error(problems)
     return config
 
 
-def _yaml_problem(file: str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark else 1
-    return f"{file}:{line}: is not valid YAML: {getattr(error, 'problem', None) or 'unreadable character'}"
-
-
-def _index(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> list[Place]:
-    """Note the line of every path below a node; return the keys given twice, which YAML readers silently merge."""
-    if node is None:
-        return []
-    lines.setdefault(place, node.start_mark.line + 1)
-    twice: list[Place] = []
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*place, str(key.value))
-            if below in lines:
-                twice.append(below)
-            lines[below] = key.start_mark.line + 1
-            twice += _index(value, below, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, item in enumerate(node.value):
-            twice += _index(item, (*place, position), lines)
-    return twice
-
-
-def _line(lines: dict[Place, int], place: Place) -> int:
-    while place not in lines and place:
-        place = place[:-1]
-    return lines.get(place, 1)
-
-
-def _dotted(place: Place) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return text.lstrip(".") or "(file)"
-
-
-def _problem(error: dict[str, Any]) -> Problem:
-    place: Place = tuple(step for step in error["loc"] if step != "[key]")
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        message = f"is not a known key; allowed here: {', '.join(_allowed_keys(place[:-1]))}"
-    elif kind == "value_error":
-        message = str(context["error"])
-    elif kind == "missing":
-        message = "is required"
-    elif kind == "model_type":
-        message = f"must be a mapping with the keys {', '.join(_allowed_keys(place))}"
-    else:
-        message = error["msg"].replace("Input should", "must")
-        given = error.get("input")
-        # What stands below `sources` may be a secret, in its place or not.
-        if isinstance(given, str | int | float | bool) and place[:1] != ("sources",):
-            message += f"; found {given!r}"
-    return place, message
+def _secret(place: Place) -> bool:
+    """Tell whether a place may hold a secret, in its place or not."""
+    return place[:1] == ("sources",)
 
 
 def _allowed_keys(place: Place) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Literal
 
 LogFormat = Literal["logfmt", "json"]
@@ -53,6 +56,56 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(_fields(record), ensure_ascii=False, default=str)
 
 
+TALLY_SECONDS = 60
+
+
+class Tally:
+    """Logs what outsiders can cause as often as they like: the first of a kind at once, then a line a minute for all."""
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float] = monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._kinds: dict[str, _Kind] = {}
+
+    def note(self, message: str, **fields: object) -> None:
+        """Note an event; `message` is its kind, a constant. Of many, the last one's fields are logged."""
+        kind = self._kinds.get(message)
+        if kind is None:
+            self._kinds[message] = _Kind(self._clock())
+            self._log.warning(message, extra=fields)
+        else:
+            kind.count += 1
+            kind.fields = fields
+
+    def tick(self) -> None:
+        """Log the kinds that have been silent for a minute; forget those that did not occur in it."""
+        now = self._clock()
+        for message, kind in list(self._kinds.items()):
+            if now - kind.logged >= TALLY_SECONDS:
+                self._tell(message, kind, now)
+
+    def flush(self) -> None:
+        """Log what is not logged yet."""
+        for message, kind in list(self._kinds.items()):
+            self._tell(message, kind, self._clock())
+
+    def _tell(self, message: str, kind: _Kind, now: float) -> None:
+        if kind.count:
+            self._log.warning(message, extra={"count": kind.count, **kind.fields})
+            self._kinds[message] = _Kind(now)
+        else:
+            del self._kinds[message]
+
+
+@dataclass
+class _Kind:
+    """When a kind of event was logged, and what has come since."""
+
+    logged: float
+    count: int = 0
+    fields: dict[str, object] = field(default_factory=dict)
+
+
 def configure(level: str, log_format: LogFormat) -> None:
     """Send all logs to standard error; libraries speak only of warnings and worse."""
     handler = logging.StreamHandler(sys.stderr)
@@ -60,3 +113,4 @@ def configure(level: str, log_format: LogFormat) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("exporter").setLevel({"warn": "WARNING"}.get(level, level.upper()))
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)

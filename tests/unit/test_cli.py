@@ -56,8 +56,8 @@ def test_every_option_tells_its_variable(run) -> None:
     options = set(re.findall(r"^  (?:-h, )?(--[a-z.-]+)", text, re.MULTILINE)) - {"--help"}
 
     assert options == {
-        "--config.file", "--web.listen-address", "--web.telemetry-path", "--web.enable-lifecycle", "--log.level",
-        "--log.format",
+        "--config.file", "--web.listen-address", "--web.telemetry-path", "--web.config.file", "--web.enable-lifecycle",
+        "--log.level", "--log.format",
     }  # fmt: skip
     for option in options:
         variable = "LEDGER_EXPORTER_" + option.removeprefix("--").translate(str.maketrans(".-", "__")).upper()

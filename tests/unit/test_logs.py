@@ -130,3 +130,41 @@ class TestConfigure:
         logging.getLogger("apscheduler.scheduler").warning("chatter")
 
         assert capsys.readouterr().err == ""
+
+
+class TestTally:
+    """What outsiders can cause is told, and cannot fill a disk."""
+
+    def test_the_first_is_told_at_once_and_the_rest_once_a_minute(self, caplog: pytest.LogCaptureFixture) -> None:
+        now = 0.0
+        tally = logs.Tally(logging.getLogger("test"), lambda: now)
+        for second in range(180):
+            now = float(second)
+            for number in range(100):
+                tally.note("refused", number=number)
+            tally.note("other")
+            tally.tick()
+
+        assert [(one.getMessage(), vars(one).get("count"), vars(one).get("number")) for one in caplog.records] == [
+            ("refused", None, 0), ("other", None, None),
+            ("refused", 6099, 99), ("other", 60, None), ("refused", 6000, 99), ("other", 60, None),
+        ]  # fmt: skip
+
+    def test_after_a_quiet_minute_it_begins_anew(self, caplog: pytest.LogCaptureFixture) -> None:
+        now = 0.0
+        tally = logs.Tally(logging.getLogger("test"), lambda: now)
+        for second in (0, 60, 120):
+            now = float(second)
+            tally.tick()
+            tally.note("refused")
+
+        assert len(caplog.records) == 3
+
+    def test_nothing_is_lost_at_the_end(self, caplog: pytest.LogCaptureFixture) -> None:
+        tally = logs.Tally(logging.getLogger("test"))
+        for _ in range(10):
+            tally.note("refused")
+        tally.flush()
+        tally.flush()
+
+        assert [vars(one).get("count") for one in caplog.records] == [None, 9]

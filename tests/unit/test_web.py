@@ -7,8 +7,9 @@ import socket
 import pytest
 
 from exporter.errors import ExporterError
-from exporter.exposition import OPENMETRICS, TEXT
-from exporter.web import accepts_gzip, listen, negotiate, parse_address
+from exporter.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
+from exporter.web.addresses import listen, parse_address
+from exporter.web.negotiation import accepts_gzip, negotiate, wanted
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -60,6 +61,12 @@ def test_the_best_format_that_is_asked_for_is_served_else_text(accept: str, expe
 )
 def test_gzip_is_sent_to_those_who_accept_it(accept_encoding: str, *, expected: bool) -> None:
     assert accepts_gzip(accept_encoding) is expected
+
+
+@pytest.mark.parametrize("accept", [PROMETHEUS, PROMETHEUS + "," * 2000])
+def test_both_headers_decide_however_long_they_are(accept: str) -> None:
+    assert wanted(accept, "gzip") == (OPENMETRICS, GZIP)
+    assert wanted(accept, "") == (OPENMETRICS, IDENTITY)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""HTTP: a small server that is hard to wear down, the pages it serves, and who may ask for them."""

@@ -1,0 +1,136 @@
+"""YAML files with their lines: one document, where everything in it stands, and messages that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from exporter.errors import ConfigError
+
+Place = tuple[str | int, ...]
+"""The path to a value: keys and positions."""
+Problem = tuple[Place, str]
+
+
+def read(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file holds. `twice` are the keys that are given twice, which readers of YAML silently merge."""
+
+    file: str
+    data: Any
+    lines: Mapping[Place, int]
+    twice: list[Place]
+
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """Return the error that tells all problems, in the order of their lines."""
+        ordered = sorted((self._line(place), _dotted(place), message) for place, message in problems)
+        return ConfigError([f"{self.file}:{line}: {place}: {message}" for line, place, message in ordered])
+
+    def _line(self, place: Place) -> int:
+        while place not in self.lines and place:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+
+def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = False) -> Document:
+    """Read YAML text that must be a mapping; `file` and `keys`, those it may have, are for messages.
+
+    Raises:
+        ConfigError: it is not YAML, or no mapping.
+    """
+    lines: dict[Place, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+        twice = _index(node, (), lines)
+    except yaml.YAMLError as error:
+        raise ConfigError([_yaml_problem(file, error)]) from None
+    except RecursionError:
+        raise ConfigError([f"{file}:1: is nested too deeply, or contains itself"]) from None
+    except ValueError as error:  # a date or number that looks like one and is none
+        raise ConfigError([f"{file}:1: has a value that cannot be read: {error}"]) from None
+    if data is None and may_be_empty:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(keys)}"])
+    return Document(file, data, lines, twice)
+
+
+def _yaml_problem(file: str, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark else 1
+    return f"{file}:{line}: is not valid YAML: {getattr(error, 'problem', None) or 'unreadable character'}"
+
+
+def _index(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> list[Place]:
+    """Note the line of every path below a node; return the keys given twice."""
+    if node is None:
+        return []
+    lines.setdefault(place, node.start_mark.line + 1)
+    twice: list[Place] = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*place, str(key.value))
+            if below in lines:
+                twice.append(below)
+            lines[below] = key.start_mark.line + 1
+            twice += _index(value, below, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            twice += _index(item, (*place, position), lines)
+    return twice
+
+
+def _dotted(place: Place) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return text.lstrip(".") or "(file)"
+
+
+def problems(
+    error: ValidationError, allowed_keys: Callable[[Place], list[str]], secret: Callable[[Place], bool]
+) -> list[Problem]:
+    """Return what validation found, in the words of this program.
+
+    `allowed_keys` returns the keys of the mapping at a place; what stands where `secret` says so is not repeated.
+    """
+    return [_problem(dict(item), allowed_keys, secret) for item in error.errors(include_url=False)]
+
+
+def _problem(
+    error: dict[str, Any], allowed_keys: Callable[[Place], list[str]], secret: Callable[[Place], bool]
+) -> Problem:
+    place: Place = tuple(step for step in error["loc"] if step != "[key]")
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        message = f"is not a known key; allowed here: {', '.join(allowed_keys(place[:-1]))}"
+    elif kind == "value_error":
+        message = str(context["error"])
+    elif kind == "missing":
+        message = "is required"
+    elif kind == "model_type":
+        message = f"must be a mapping with the keys {', '.join(allowed_keys(place))}"
+    else:
+        message = error["msg"].replace("Input should", "must")
+        given = error.get("input")
+        if isinstance(given, str | int | float | bool) and not secret(place):
+            message += f"; found {given!r}"
+    return place, message

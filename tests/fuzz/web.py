@@ -1,0 +1,83 @@
+"""Fuzzes what comes over the network and the web configuration: `python -m tests.fuzz.web {requests|configuration} SECONDS`.
+
+Needs atheris, which is installed by hand: it exists for few versions of Python. It looks for an input that raises what it
+must not, or that is understood differently when it arrives in pieces.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports():
+    from exporter.errors import ConfigError
+    from exporter.web.authentication import credentials
+    from exporter.web.config_file import parse
+    from exporter.web.messages import Request, Response
+    from exporter.web.negotiation import wanted
+    from exporter.web.parser import MAX_PIPELINED, RequestParser
+
+
+PIECES = [
+    b"GET ", b"POST ", b"HEAD ", b"/metrics", b"http://me/", b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", b"\r\n", b"\r\n\r\n", b": ",
+    b"Host: me\r\n", b"Accept: text/plain;q=0.5,*/*\r\n", b"Accept-Encoding: gzip;q=1\r\n", b"Authorization: Basic YTpi\r\n",
+    b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"Connection: Upgrade\r\n", b"Upgrade: h2c\r\n",
+    b"Expect: 100-continue\r\n", b"Content-Length: 3\r\n", b"Content-Length: 70000\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"3\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"a" * 9000, b"a: b\r\n" * 60,
+    b"GET / HTTP/1.1\r\n\r\n" * 40, b"GET / HTTP/1.1\r\nHost: me\r\n\r\n", b"%2e%ff", b"\0", b"\xff",
+]  # fmt: skip
+"""What the bytes from 0xE0 on stand for: the parser is native, so coverage alone finds no way into it."""
+
+
+def expanded(data: bytes) -> bytes:
+    """Return what a client sends, with whole pieces in the place of some bytes."""
+    return b"".join(PIECES[byte - 0xE0] if byte >= 0xE0 else bytes([byte]) for byte in data)
+
+
+def requests(data: bytes) -> None:
+    """Feed bytes whole and in two pieces; follow what is found to where it is used."""
+    cut = data[0] * 16 if data else 0
+    data = expanded(data[1:200])
+    parser = RequestParser()
+    whole = parser.feed(data)
+    pieces = RequestParser()
+    found = pieces.feed(data[:cut]) + pieces.feed(data[cut:])
+    assert whole == found or len(found) > MAX_PIPELINED
+    for one in whole:
+        if isinstance(one, Request):
+            wanted(one.headers.get("accept", ""), one.headers.get("accept-encoding", ""))
+            credentials(one.headers.get("authorization", ""))
+    assert [one for one in whole[:-1] if isinstance(one, Response)] == []
+
+
+KEYS = [
+    "tls_server_config", "http_server_config", "basic_auth_users", "rate_limit", "cert_file", "key_file", "cert", "key",
+    "client_ca_file", "client_auth_type", "client_allowed_sans", "min_version", "cipher_suites", "curve_preferences",
+    "headers", "http2", "interval", "burst", "X-Frame-Options", "RequireAndVerifyClientCert", "TLS12", "X25519", "1s", "deny",
+    "$2y$10$abcdefghijklmnopqrstuuAbCdEfGhIjKlMnOpQrStUvWxYz01234", ": ", "\n  ", "\n", "{", "}", "[", "]",
+]  # fmt: skip
+
+
+def configuration(data: bytes) -> None:
+    """Read bytes as a web configuration; those from 0xE0 on stand for its words."""
+    text = "".join(KEYS[byte - 0xE0] if byte >= 0xE0 else chr(byte) for byte in data)
+    try:
+        parse(text, "web.yml")
+    except ConfigError as error:
+        if not error.problems:
+            raise
+
+
+TARGETS = {"requests": requests, "configuration": configuration}
+
+
+def main() -> None:
+    """Fuzz one target for some seconds; the exit code says whether something was found."""
+    name, seconds = sys.argv[1], sys.argv[2]
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=2000"], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
