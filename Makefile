@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards screenshots docs-metrics bench lock clean
+.PHONY: help demo test lint format dashboards manifests screenshots docs docs-metrics bench lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ test: $(VENV)/.made ## Run all tests, on real PostgreSQL, Prometheus and Alertma
 	@scripts/install-tools
 	@$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/.made ## Check style (ruff) and types (mypy --strict).
+lint: $(VENV)/.made docs ## Check style (ruff), types (mypy --strict) and the documentation.
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
@@ -28,9 +28,15 @@ format: $(VENV)/.made ## Format the code.
 dashboards: $(VENV)/.made ## Write grafana/dashboards/*.json from grafana/build/.
 	@$(VENV)/bin/python -m grafana.build
 
+manifests: $(VENV)/.made ## Write deploy/kubernetes/monitoring/prometheus-rules.yaml from prometheus/rules/.
+	@$(VENV)/bin/python -m deploy.kubernetes
+
 screenshots: $(VENV)/.made ## Take the pictures of docs/ of a running Grafana: make screenshots GRAFANA_URL=http://127.0.0.1:3000
 	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-pictures.txt
 	@$(VENV)/bin/python -m grafana.build.screenshots
+
+docs: $(VENV)/.docs ## Build the documentation as a site, dist/docs; every warning is an error.
+	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs dist/docs
 
 docs-metrics: $(VENV)/.made ## Write docs/metrics.md from the metrics' declarations.
 	@$(VENV)/bin/python -m scripts.metrics_page
@@ -47,4 +53,8 @@ clean: ## Remove what make made.
 
 $(VENV)/.made: requirements-build.txt requirements-dev.txt pyproject.toml scripts/make-venv
 	@scripts/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.txt $(VENV)/.made
+	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-docs.txt
 	@touch $@

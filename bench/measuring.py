@@ -138,7 +138,9 @@ class Bench:
         say(f"{rows:,} rows at {rate:,} a day: filling")
         with self._server.ledgers(rows, rate, QUESTS) as ledgers:
             booking = Booking(ledgers)
-            found = {OURS: self._ours(ledgers, booking).figures()}
+            few = self._ours(ledgers, booking, exporters.FEW, 1)
+            found = {OURS: self._ours(ledgers, booking, exporters.COMPACT, self._plan.interval_seconds).figures()}
+            found[f"{OURS}, few series"] = few.figures()
             found[f"{OURS}, default"] = self._ours_watched(ledgers, booking).figures()
             if peers:
                 # The first time warms the server up for all of them, the second is the measure for their intervals.
@@ -156,13 +158,12 @@ class Bench:
                 "exporters": found,
             }
 
-    def _ours(self, ledgers: Ledgers, booking: Booking) -> Refreshes:
-        """First load and refreshes in the compact configuration, at the default interval, undisturbed."""
+    def _ours(self, ledgers: Ledgers, booking: Booking, configuration: Mapping[str, Any], interval: float) -> Refreshes:
+        """First load and refreshes in a configuration, undisturbed."""
         say(f"  {OURS}: first load and {self._plan.refreshes} refreshes")
         self._settle()
         result, position = Refreshes(), self._server.log.position()
-        interval = self._plan.interval_seconds
-        with booking.at(ledgers.rate), exporters.running(OURS, ledgers, interval, exporters.COMPACT) as exporter:
+        with booking.at(ledgers.rate), exporters.running(OURS, ledgers, interval, configuration) as exporter:
             self._first_load(exporter, result, position)
             done = len(exporter.passes())
             self._await_passes(exporter, done + self._plan.refreshes)

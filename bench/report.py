@@ -12,6 +12,7 @@ Result = Mapping[str, Any]
 SMALL_TITLE = "about 300 series"
 WIDE_TITLE = "about 10,000 series"
 DEFAULT_NAME = f"{OURS}, default"
+FEW_NAME = f"{OURS}, few series"
 NOTHING = "-"
 
 
@@ -98,8 +99,10 @@ def targets(result: Result) -> list[Target]:
             "The same, the hand-written exporter's, 30M rows",
             ratio(_of(thirty, HANDWRITTEN, "db_ms"), _of(thirty, OURS, "db_ms")), 2000, "higher", "times",
         ),
-        Target("Refresh, wall p50, 10M rows", _of(ten, OURS, "wall_ms"), 10, "lower", "ms"),
-        Target("Refresh, wall p50, 30M rows", _of(thirty, OURS, "wall_ms"), 15, "lower", "ms"),
+        Target("Refresh, wall p50, about 300 series, 10M rows", _of(ten, FEW_NAME, "wall_ms"), 10, "lower", "ms"),
+        Target("Refresh, wall p50, about 300 series, 30M rows", _of(thirty, FEW_NAME, "wall_ms"), 15, "lower", "ms"),
+        Target("The same, compact configuration, 10M rows", _of(ten, OURS, "wall_ms"), 10, "lower", "ms"),
+        Target("The same, compact configuration, 30M rows", _of(thirty, OURS, "wall_ms"), 15, "lower", "ms"),
         Target("Database time of a refresh, 25k to 2.5M a day, largest to smallest, 10M rows", flatness, 2, "lower", "times"),
         Target(
             "Growth of a refresh's database time from 1M to 30M rows at one booking rate",
@@ -147,7 +150,8 @@ def summary(result: Result) -> dict[str, Any]:
         "peer_refresh_db_ms": _of(found, SQL_EXPORTER, "db_ms"),
         "query_exporter_refresh_db_ms": _of(found, QUERY_EXPORTER, "db_ms"),
         "handwritten_refresh_db_ms": _of(found, HANDWRITTEN, "db_ms"),
-        "refresh_wall_p50_ms": _of(found, OURS, "wall_ms"),
+        "refresh_wall_p50_ms": _of(found, FEW_NAME, "wall_ms"),
+        "refresh_wall_compact_configuration_p50_ms": _of(found, OURS, "wall_ms"),
         "refresh_wall_default_configuration_p50_ms": _of(found, DEFAULT_NAME, "wall_ms"),
         "first_load_seconds": _of(found, OURS, "first_load_seconds"),
         "first_today_seconds": _of(found, OURS, "first_today_seconds"),
@@ -236,9 +240,9 @@ refresh is all that was done between two swaps of the snapshot, the walk include
 
 While refreshes are measured the platform books at the rate given, and ours runs at an interval of INTERVAL s. *{OURS}* is
 the compact configuration (every provider and quest, models and layers folded, top 5: what the peers answer and more),
-*{DEFAULT_NAME}* the one that ships, refreshed every second. Scrapes are measured by wrk: latencies over one connection,
-rates over eight, with the server on one core and wrk on the other. nginx serves our bytes as a static file. Memory is VmRSS,
-in 10^6 bytes."""
+*{FEW_NAME}* one of about 300 series (top 5, two quests, two providers), *{DEFAULT_NAME}* the one that ships, both refreshed
+every second. Scrapes are measured by wrk: latencies over one connection, rates over eight, with the server on one core and wrk
+on the other. nginx serves our bytes as a static file. Memory is VmRSS, in 10^6 bytes."""
 
 _WATCHED = """\
 Scraped one after the other while fifty charges a second are booked, over several refreshes. A scrape is partial when its

@@ -22,6 +22,8 @@ from exporter.snapshot import Reference, Reload
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 0.5
+_LOAD_SECONDS = 1.0
+"""For how long a ledger is loaded before what is known of it is published."""
 
 
 def open_sources(config: Config, environment: Mapping[str, str] | None = None) -> dict[str, Source]:
@@ -90,10 +92,22 @@ class App:
                 self._publish(published)
                 self.ready.set()
                 _log_refresh(published, perf_counter() - started)
+                self._go_on()
             except Stopped:
                 return
             except Exception:
                 log.exception("refresh failed unexpectedly; the last snapshot stays")
+
+    def _go_on(self) -> None:
+        """Use the time until the next pass: load what is not loaded yet, publishing windows when complete; or verify."""
+        while self._refresh.is_loading and self._pending is None and not self._stopping.is_set():
+            self._refresh.load(_now(), _LOAD_SECONDS)
+            started = perf_counter()
+            published = self._refresh.run(_now())
+            self._publish(published)
+            _log_refresh(published, perf_counter() - started)
+        if not self._refresh.is_loading:
+            self._refresh.verify(_now())
 
     def reload(self) -> None:
         """Load the configuration again; what is published changes when the first pass under it is done.
@@ -162,6 +176,11 @@ def _log_refresh(published: Published, seconds: float) -> None:
             "series": published.exposition.series,
             **{f"{ledger}_up": state.up for ledger, state in health.items()},
             **{f"{ledger}_seconds": round(state.duration_seconds or 0, 4) for ledger, state in health.items()},
+            **{
+                f"{ledger}_loaded": round(state.progress, 3)
+                for ledger, state in health.items()
+                if state.progress is not None and state.progress < 1
+            },
         },
     )
 

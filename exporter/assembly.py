@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 from exporter.config import Config, Limits
+from exporter.costliest import Costliest
 from exporter.counters import Counters
 from exporter.labels import (
     OTHER,
@@ -24,6 +23,7 @@ from exporter.labels import (
 )
 from exporter.parts import (
     EXACT,
+    WINDOWS,
     ZERO,
     Allocation,
     BudgetPart,
@@ -35,8 +35,9 @@ from exporter.parts import (
     Spend,
     Table,
     TaskOutcome,
-    merge_task_days,
+    ranked,
 )
+from exporter.parts.tasks import everyone
 from exporter.snapshot import BudgetFigures, CostFigures, ImpactFigures, RankedTask
 
 
@@ -64,6 +65,10 @@ class Labeller:
         self._quest_labels = quest_labels
         self._folds = folds
 
+    def is_like(self, other: Labeller) -> bool:
+        """Tell whether everything is labelled the same by both."""
+        return self._folds == other._folds and self._quest_labels == other._quest_labels
+
     def own_quest(self, quest: str | None) -> str:
         """Return a quest's own label, folded or not."""
         return UNKNOWN if quest is None else self._quest_labels[quest]
@@ -89,6 +94,20 @@ class Labeller:
         provider, model, quest = key
         return self.provider(provider), self.model(model), self.quest(quest)
 
+    def outcome(self, key: Key) -> Key:
+        """Return the published labels of a (quest id, layer[, reason])."""
+        quest, layer, *reason = key
+        return self.quest(quest), self.layer(layer), *reason
+
+    def allocation(self, key: Key) -> Key:
+        """Return the published label of a (quest id,)."""
+        return (self.quest(key[0]),)
+
+    def task(self, key: tuple[str, str | None]) -> tuple[str, str]:
+        """Return the published labels of a (task, quest id)."""
+        task, quest = key
+        return clean(task), self.quest(quest)
+
     def own_charge(self, key: Key) -> Key:
         """Return the labels of a (provider, model, quest id) as if nothing were folded."""
         provider, model, quest = key
@@ -99,11 +118,11 @@ def quest_ids(parts: Parts) -> set[str]:
     """Return every quest id in any ledger."""
     keys: list[Key] = []
     if parts.cost is not None:
-        keys += parts.cost.spend.by("quest").cells
+        keys += parts.cost.spend.by("quest").present()
     if parts.impact is not None:
-        keys += parts.impact.outcomes.by("quest").cells
+        keys += parts.impact.outcomes.by("quest").present()
     if parts.budget is not None:
-        keys += parts.budget.allocations.cells
+        keys += parts.budget.allocations.present()
     return {quest for (quest,) in keys if quest is not None}
 
 
@@ -156,30 +175,49 @@ def _allocated_usd(sums: Allocation) -> Decimal:
     return sums.usd
 
 
+_NO_TASKS = (0,) * len(WINDOWS)
 _NO_WEIGHT: tuple[Decimal, Decimal] = (ZERO, ZERO)
 
 
 def _weights(table: Table[S], usd: Callable[[S], Decimal]) -> dict[Key, tuple[Decimal, Decimal]]:
     """Return what each key weighs: whether it has a row in the last 30 days (1 or 0), then its US dollars in them."""
-    return {key: (Decimal(table.is_recent(key)), usd(table.window(key, "30d"))) for key in table.cells}
+    return {key: (Decimal(table.is_recent(key)), usd(table.window(key, "30d"))) for key in table.present()}
+
+
+class _First:
+    """Relabels keys of one column."""
+
+    def __init__(self, label: Callable[[str | None], str]) -> None:
+        self._label = label
+
+    def __call__(self, key: Key) -> Key:
+        return (self._label(key[0]),)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _First) and self._label == other._label
+
+    def __hash__(self) -> int:
+        return hash(self._label)
 
 
 def _open_weights(
     table: Table[S], label: Callable[[str | None], str], usd: Callable[[S], Decimal]
 ) -> dict[str, Weight]:
-    labelled = table.regroup(table.labels, lambda key: (label(key[0]),))
+    labelled = table.regroup(table.labels, _First(label))
     return {str(key[0]): weight for key, weight in _weights(labelled, usd).items() if key[0] not in RESERVED}
 
 
 def cost_figures(
-    part: CostPart, windows: tuple[str, ...], labels: Labeller, config: Config, counters: Mapping[Key, Spend]
+    part: CostPart, windows: tuple[str, ...], labels: Labeller, costliest: Costliest, counters: Mapping[Key, Spend]
 ) -> CostFigures:
     """Return what is published of the cost ledger."""
     first_seen: dict[Key, int] = {}
-    for (provider, model), instant in part.first_seen.items():
+    for (provider, model), instant in part.first_seen.items() if "all" in windows else ():
         key = (labels.provider(provider), labels.model(model))
         first_seen[key] = min(instant, first_seen.get(key, instant))
-    tasks = part.tasks
+    task_spend = None
+    if part.task_spend is not None and "yesterday" in windows:
+        task_spend = costliest.of(part.task_spend, part.newest_task_spend, labels.task)
     return CostFigures(
         today=part.today,
         windows=windows,
@@ -187,52 +225,33 @@ def cost_figures(
         newest=part.newest,
         spend=part.spend.regroup(part.spend.labels, labels.charge),
         first_seen=first_seen,
-        tasks=None
-        if tasks is None
-        else merge_task_days([[((labels.provider(provider), task), days) for (provider, task), days in tasks.items()]]),
-        task_spend=_costliest(part, labels, config.costly.top) if "yesterday" in windows else None,
+        tasks=None if part.tasks is None else part.tasks.counts(labels.provider),
+        all_tasks=_NO_TASKS if part.tasks is None else part.tasks.counts(everyone).get("", _NO_TASKS),
+        task_spend=task_spend,
         counters=counters,
         has_tokens_out=part.has_tokens_out,
-    )
-
-
-def _costliest(part: CostPart, labels: Labeller, top: int) -> tuple[tuple[Key, Spend], ...] | None:
-    """Return the tasks charged most today and yesterday; ties go to the smaller task, then quest, bytewise."""
-    if part.task_spend is None:
-        return None
-    sums: dict[tuple[str, str], Spend] = {}
-    for (task, quest), spend in part.task_spend.items():
-        key = (clean(task), labels.quest(quest))
-        sums[key] = sums[key] + spend if key in sums else spend
-    return tuple(
-        heapq.nsmallest(
-            top, sums.items(), key=lambda item: (item[1].usd.copy_negate(), item[0][0].encode(), item[0][1].encode())
-        )
     )
 
 
 def update_counters(counters: Counters, part: CostPart, labels: Labeller) -> dict[Key, Spend]:
     """Feed a newly read cost ledger to the counters; return them. The heaviest label sets find a place first."""
     labelled = part.spend.regroup(part.spend.labels, labels.charge)
-    weight = {key: labelled.window(key, "30d").usd.copy_negate() for key in labelled.cells}
+    weight = {key: labelled.window(key, "30d").usd.copy_negate() for key in labelled.present()}
 
     def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
         label_set = labels.charge(key)
         return weight[label_set], tuple(str(label).encode() for label in label_set)
 
-    return counters.update(part.gross, sorted(part.spend.recent_keys(), key=order), labels.charge, labels.own_charge)
+    gross = {key: part.spend.window(key, "all") - part.refunds.window(key, "all") for key in part.spend.present()}
+    return counters.update(gross, sorted(part.spend.recent_keys(), key=order), labels.charge, labels.own_charge)
 
 
 def impact_figures(part: ImpactPart, windows: tuple[str, ...], labels: Labeller, config: Config) -> ImpactFigures:
     """Return what is published of the impact ledger."""
 
-    def key_of(key: Key) -> Key:
-        quest, layer, *reason = key
-        return labels.quest(quest), labels.layer(layer), *reason
-
-    def ranked(outcome: TaskOutcome) -> RankedTask:
+    def published(outcome: TaskOutcome) -> RankedTask:
         return RankedTask(
-            task=clean(outcome.task),
+            task=outcome.label,
             quest=labels.quest(outcome.quest),
             layer=labels.layer(outcome.layer),
             title=clean_title(outcome.title),
@@ -248,32 +267,11 @@ def impact_figures(part: ImpactPart, windows: tuple[str, ...], labels: Labeller,
         windows=windows,
         rejected=part.rejected,
         newest=part.newest,
-        outcomes=part.outcomes.regroup(part.outcomes.labels, key_of),
-        waste=part.waste.regroup(part.waste.labels, key_of),
-        best=tuple(map(ranked, rank(part.best, _efficiency_rank, config.efficiency.top))),
-        wasted=tuple(map(ranked, rank(part.wasted, _waste_rank, config.waste.top))),
+        outcomes=part.outcomes.regroup(part.outcomes.labels, labels.outcome),
+        waste=part.waste.regroup(part.waste.labels, labels.outcome),
+        best=tuple(map(published, ranked(part.best, config.efficiency.top))) if "30d" in windows else (),
+        wasted=tuple(map(published, ranked(part.wasted, config.waste.top))) if "30d" in windows else (),
     )
-
-
-Rank = tuple[Fraction | int, bytes, int, Decimal, int]
-
-
-def _efficiency_rank(outcome: TaskOutcome) -> Rank:
-    return -outcome.impact_per_usd, outcome.task.encode(), -outcome.instant, outcome.usd.copy_negate(), outcome.tokens
-
-
-def _waste_rank(outcome: TaskOutcome) -> Rank:
-    return -outcome.tokens, outcome.task.encode(), -outcome.instant, outcome.usd.copy_negate(), 0
-
-
-def rank(outcomes: Iterable[TaskOutcome], rank_of: Callable[[TaskOutcome], Rank], top: int) -> list[TaskOutcome]:
-    """Return the first outcomes by rank; a task (by its published label) appears once, with its first."""
-    first: dict[str, tuple[Rank, TaskOutcome]] = {}
-    for outcome in outcomes:
-        label, ranked = clean(outcome.task), (rank_of(outcome), outcome)
-        if label not in first or ranked[0] < first[label][0]:
-            first[label] = ranked
-    return [outcome for _, outcome in heapq.nsmallest(top, first.values(), key=lambda ranked: ranked[0])]
 
 
 def budget_figures(part: BudgetPart, windows: tuple[str, ...], labels: Labeller) -> BudgetFigures:
@@ -287,7 +285,7 @@ def budget_figures(part: BudgetPart, windows: tuple[str, ...], labels: Labeller)
         windows=windows,
         rejected=part.rejected,
         newest=part.newest,
-        allocations=part.allocations.regroup(("quest",), lambda key: (labels.quest(key[0]),)),
+        allocations=part.allocations.regroup(("quest",), labels.allocation),
         budget_day=part.newest_day,
         budget=budget,
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import Metric as LibraryMetric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from exporter.views.metric import Family
 
@@ -49,16 +48,75 @@ class Demand:
         return {DEFAULT_FORMAT, *(wanted for wanted, asked in list(self._asked.items()) if asked >= since)}
 
 
+_LEAST, _SHORT = -1e300, 1e6
+"""Between these, Go writes a float as Python does."""
+
+
+def _go_string(value: float) -> str:
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+class Lines:
+    """Writes sample lines, and remembers how each begins: from one refresh to the next only values change."""
+
+    def __init__(self) -> None:
+        self._beginnings: dict[str, dict[tuple[str, ...], str]] = {}
+
+    def of(self, family: Family) -> str:
+        """Return a family's sample lines, which are the same in every format."""
+        known = self._beginnings.get(family.name, {})
+        beginnings: dict[tuple[str, ...], str] = {}
+        lines: list[str] = []
+        for labels, value in family.samples.items():
+            beginning = known.get(labels)
+            if beginning is None:
+                beginning = _beginning(family, labels)
+            beginnings[labels] = beginning
+            lines.append(beginning + (repr(value) if _LEAST < value < _SHORT else _go_string(value)))
+        self._beginnings[family.name] = beginnings
+        lines.append("")
+        return "\n".join(lines)
+
+
+def _beginning(family: Family, labels: tuple[str, ...]) -> str:
+    if not labels:
+        return f"{family.name} "
+    pairs = ",".join(f'{name}="{_escaped(label)}"' for name, label in sorted(zip(family.labels, labels, strict=True)))
+    return f"{family.name}{{{pairs}}} "
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")
+
+
+def _escaped(text: str) -> str:
+    return _on_one_line(text).replace('"', r"\"")
+
+
+def _head(family: Family, content_type: str) -> str:
+    """Return a family's HELP and TYPE: OpenMetrics names a counter without its ending, and escapes quotes too."""
+    name, kind, words = family.name, family.metric.kind, _on_one_line(family.metric.help)
+    if content_type == OPENMETRICS:
+        name, words = name.removesuffix("_total"), _escaped(family.metric.help)
+    return f"# HELP {name} {words}\n# TYPE {name} {kind}\n"
+
+
 class Exposition:
     """One snapshot's exposition. Formats asked for lately are ready bytes; any other is rendered when first asked for."""
 
-    def __init__(self, families: Iterable[Family], ahead: Iterable[Format] = (DEFAULT_FORMAT,)) -> None:
-        """Render families, and the process's own metrics, in the formats given."""
-        families = list(families)
-        self.series = sum(len(family.samples) for family in families)
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Families(families))
-        ProcessCollector(registry=self._registry)
+    def __init__(
+        self, families: Iterable[Family], ahead: Iterable[Format] = (DEFAULT_FORMAT,), lines: Lines | None = None
+    ) -> None:
+        """Render families, and the process's own metrics, in the formats given.
+
+        `lines` remembers what was written before; it is used here only.
+        """
+        lines = lines or Lines()
+        self._families = list(families)
+        self._samples = [lines.of(family) for family in self._families]
+        self.series = sum(len(family.samples) for family in self._families)
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._process)
         self._bodies: dict[Format, bytes] = {}
         for wanted in ahead:
             self.body(wanted)
@@ -70,24 +128,14 @@ class Exposition:
             if encoding == GZIP:
                 body = gzip.compress(self.body((content_type, IDENTITY)), _GZIP_LEVEL, mtime=0)
             else:
-                body = _GENERATORS[content_type](self._registry)
+                body = self._rendered(content_type)
             self._bodies[wanted] = body
         return self._bodies[wanted]
 
-
-class _Families(Collector):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[LibraryMetric]:
-        for family in self._families:
-            yield _library_metric(family)
-
-
-def _library_metric(family: Family) -> LibraryMetric:
-    """Return a family as the client library's own, which knows how to escape and print it."""
-    name, counter = family.name, family.metric.kind == "counter"
-    metric = LibraryMetric(name.removesuffix("_total") if counter else name, family.metric.help, family.metric.kind)
-    for labels, value in family.samples.items():
-        metric.add_sample(name, dict(zip(family.labels, labels, strict=True)), value)
-    return metric
+    def _rendered(self, content_type: str) -> bytes:
+        texts = [
+            text
+            for family, samples in zip(self._families, self._samples, strict=True)
+            for text in (_head(family, content_type), samples)
+        ]
+        return "".join(texts).encode() + _GENERATORS[content_type](self._process)

@@ -116,16 +116,26 @@ class Folds:
         """Return a table's marginal over some labels with the combinations of the open ones among them folded."""
         open_labels = {label for label in labels if label in _OPEN_LABELS}
         bound = next(combination for combination in COMBINATIONS if set(combination) == open_labels)
-        columns = [labels.index(label) for label in bound]
+        return table.by(*labels).regroup(labels, _Combined(self, bound, tuple(labels.index(label) for label in bound)))
 
-        def key_of(key: Key) -> Key:
-            folded = self.combination(bound, tuple(key[column] for column in columns))
-            changed = list(key)
-            for column, value in zip(columns, folded, strict=True):
-                changed[column] = value
-            return tuple(changed)
 
-        return table.by(*labels).regroup(labels, key_of)
+@dataclass(frozen=True)
+class _Combined:
+    """Folds the combinations in keys; equal where it does the same."""
+
+    folds: Folds
+    bound: tuple[str, ...]
+    columns: tuple[int, ...]
+
+    def __call__(self, key: Key) -> Key:
+        folded = self.folds.combination(self.bound, tuple([key[column] for column in self.columns]))
+        changed = list(key)
+        for column, value in zip(self.columns, folded, strict=True):
+            changed[column] = value
+        return tuple(changed)
+
+    def __hash__(self) -> int:
+        return hash((self.bound, self.columns))
 
 
 class Admission:
@@ -155,7 +165,7 @@ class Admission:
         kept = self._kept[label]
         newcomers = [value for value in weights if value not in kept]
         room = max(0, limit - len(kept))
-        if len(newcomers) > room:
+        if room and len(newcomers) > room:
             newcomers.sort(key=lambda value: ([weight.copy_negate() for weight in weights[value]], _sort_key(value)))
         kept.update(newcomers[:room])
         self.folded[label] = sum(1 for value in weights if value not in kept)

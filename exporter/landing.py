@@ -57,6 +57,8 @@ def _ledger(ledger: str, health: LedgerHealth, figures: Figures | None, now: flo
         f"newest row {_ago(figures.newest / 1_000_000, now)}" if figures and figures.newest is not None else "",
         f"{sum(figures.rejected.values()):,} rows rejected" if figures and any(figures.rejected.values()) else "",
         "" if figures else "no values published",
+        f"loading: {health.progress:.0%}" if health.progress is not None and health.progress < 1 else "",
+        f"no part read longer than {health.verified_age:,.0f} s ago" if health.verified_age else "",
     ]
     sources = " ".join(
         f'<span class="{"up" if up else "down"}">{escape(source)}</span>' for source, up in health.sources.items()

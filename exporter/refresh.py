@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,20 +13,26 @@ from time import perf_counter
 
 from exporter import assembly, views
 from exporter.config import LEDGERS, Config, LedgerName
+from exporter.costliest import Costliest
 from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.counters import Counters
 from exporter.errors import SourceError, Stopped
-from exporter.exposition import Demand, Exposition
+from exporter.exposition import Demand, Exposition, Lines
+from exporter.incremental.reader import Reader
 from exporter.labels import Admission
 from exporter.ledgers import budget, cost, impact
-from exporter.ledgers.source import Question, Source, Transaction
-from exporter.parts import DAY_BOUND_WINDOWS, WINDOWS, CostPart, Key, Part, Spend, day_of
+from exporter.ledgers.source import Question, Source, Transaction, together
+from exporter.parts import DAY_BOUND_WINDOWS, CostPart, Key, Part, Spend, TaskNumbers, day_of
 from exporter.snapshot import LedgerHealth, Reload, Settings, Snapshot
 from exporter.views.metric import Family
 
 log = logging.getLogger(__name__)
 
 _FAILURES_BEFORE_SKIPPING = 3
+_SHARE_TOGETHER = 0.5
+"""Of the time for a source, what reading all its ledgers at once may take before each is read on its own."""
+_SMALLEST_CHUNK = 500
+_FIRST_LOAD_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Reading:
     ledger: LedgerName
     source: str
     seconds: float
+    rows: int = 0
     part: Part | None = None
     error: str | None = None
 
@@ -73,7 +80,12 @@ class Refresh:
         )
         self.reload = reload or Reload()
         self.demand = Demand()
+        self._lines = Lines()
         self._attempts = _Attempts()
+        self._numbers = TaskNumbers()
+        self._readers = {
+            (ledger, source): self._reader(ledger) for source in sources for ledger in config.ledgers_of(source)
+        }
         self._health = {ledger: LedgerHealth({}) for ledger in LEDGERS}
         self._errors: dict[LedgerName, dict[str, str | None]] = {ledger: {} for ledger in LEDGERS}
         self._parts: dict[LedgerName, dict[str, Part]] = {ledger: {} for ledger in LEDGERS}
@@ -84,6 +96,8 @@ class Refresh:
         self._quest_ids: dict[str, str] = {}
         self._admission = Admission(assembly.admission_limits(config.limits, 0))
         self._halvings = 0
+        self._labels: assembly.Labeller | None = None
+        self._costliest = Costliest(config.costly.top)
         self._decided_for: tuple[int, frozenset[str]] | None = None
         self._counters = Counters(config.limits.combinations)
         self._counted: CostPart | None = None
@@ -108,8 +122,20 @@ class Refresh:
         self._counters.limit = self._config.limits.combinations
         if _meaning_of_charges(previous._config) != _meaning_of_charges(self._config):
             self._counters.rebase()
+        self._keep_readers(previous)
         for ledger, health in previous._health.items():
             self._health[ledger] = replace(health, sources={}, error=None, failures_in_a_row=0)
+
+    def _keep_readers(self, previous: Refresh) -> None:
+        """Keep what was read of ledgers whose rows mean the same under both configurations."""
+        for (ledger, source), reader in previous._readers.items():
+            if _meaning(self._config, ledger, source) == _meaning(previous._config, ledger, source):
+                self._readers[ledger, source] = reader
+                if ledger == "cost":
+                    self._numbers, self._families = previous._numbers, previous._families
+        for key, reader in self._readers.items():
+            if key[0] == "cost" and previous._readers.get(key) is not reader:
+                self._readers[key] = self._reader("cost")  # all cost ledgers number tasks alike
 
     def empty(self) -> Published:
         """Return what is published before the first pass: nothing is known of any ledger."""
@@ -117,7 +143,11 @@ class Refresh:
 
     def run(self, now: datetime) -> Published:
         """Read every source once and return a new snapshot; what could not be read keeps its last values."""
-        readings = self._read(Question(now, self._config.efficiency.grace))
+        question = Question(now, self._config.efficiency.grace)
+        readings = self._read(question)
+        if self._last.instant is None and self.is_loading:  # a small ledger is known whole at the first pass
+            self.load(now, _FIRST_LOAD_SECONDS, stop_early=False)
+            readings = self._read(question)
         for ledger in LEDGERS:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
@@ -129,7 +159,7 @@ class Refresh:
             snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
             families = views.families(snapshot)
         self._last = snapshot
-        return Published(snapshot, Exposition(families, self.demand.recent()))
+        return Published(snapshot, Exposition(families, self.demand.recent(), self._lines))
 
     def _without_new_figures(self, now: datetime, problem: str) -> Snapshot:
         """Return the last snapshot with every ledger down; without its figures once they are old or their day is over."""
@@ -164,7 +194,7 @@ class Refresh:
         started = perf_counter()
         try:
             with self._sources[name].snapshot() as transaction:
-                return [
+                return self._read_together(transaction, name, ledgers, question) or [
                     self._read_ledger(transaction, ledger, name, question, 1 / (len(ledgers) - position))
                     for position, ledger in enumerate(ledgers)
                 ]
@@ -178,28 +208,129 @@ class Refresh:
         seconds = perf_counter() - started
         return [Reading(ledger, name, seconds, error=problem) for ledger in ledgers]
 
+    def _read_together(
+        self, transaction: Transaction, source: str, ledgers: Sequence[LedgerName], question: Question
+    ) -> list[Reading]:
+        """Read all ledgers of a source in few round trips; nothing where that was not possible."""
+        readers = [self._readers[ledger, source] for ledger in ledgers]
+        if not all(reader.is_at_ease(transaction.number) for reader in readers):
+            return []
+        started = perf_counter()
+        before = [reader.rows_read for reader in readers]
+        try:
+            with transaction.savepoint(_SHARE_TOGETHER):
+                parts = transaction.hold(together([reader.refresh(question, transaction.number) for reader in readers]))
+        except SourceError:
+            for reader in readers:
+                reader.troubled = True
+            return []
+        seconds = perf_counter() - started
+        return [
+            Reading(ledger, source, seconds, reader.rows_read - rows, part)
+            for ledger, reader, part, rows in zip(ledgers, readers, parts, before, strict=True)
+        ]
+
     def _read_ledger(
         self, transaction: Transaction, ledger: LedgerName, source: str, question: Question, share: float
     ) -> Reading:
-        started = perf_counter()
+        """Read a ledger so that its failure is its own."""
+        reader = self._readers[ledger, source]
+        started, before = perf_counter(), reader.rows_read
         part, problem = None, None
         try:
             with transaction.savepoint(share):
-                part = self._ask(transaction, ledger, question)
+                transaction.hold(reader.probe(transaction.number))
+                if reader.must_read_whole:
+                    part = self._ask_whole(transaction, ledger, question)
+                else:
+                    part = transaction.hold(reader.refresh(question, transaction.number))
         except SourceError as error:
             problem = f"source {source}: {error}"
         except Exception as error:  # a bug that one ledger's rows bring out must not hide the other ledgers
             log.exception("reading a ledger failed unexpectedly", extra={"ledger": ledger, "source": source})
             problem = f"source {source}: unexpected {type(error).__name__}"
-        return Reading(ledger, source, perf_counter() - started, part, problem)
+        reader.troubled = part is None
+        return Reading(ledger, source, perf_counter() - started, reader.rows_read - before, part, problem)
 
-    def _ask(self, transaction: Transaction, ledger: LedgerName, question: Question) -> Part:
+    def _ask_whole(self, transaction: Transaction, ledger: LedgerName, question: Question) -> Part:
         ledgers = self._config.ledgers
         if ledger == "cost":
-            return cost.read(transaction, ledgers.cost, question, self._families)
+            return cost.read_whole(transaction, ledgers.cost, question, self._families, self._numbers)
         if ledger == "impact":
-            return impact.read(transaction, ledgers.impact, question, self._config.waste)
-        return budget.read(transaction, ledgers.budget, question)
+            return impact.read_whole(transaction, ledgers.impact, question, self._config.waste)
+        return budget.read_whole(transaction, ledgers.budget, question)
+
+    def _reader(self, ledger: LedgerName) -> Reader:
+        config = self._config
+        if ledger == "cost":
+            return Reader(cost.Cost(config.ledgers.cost, self._families, self._numbers))
+        if ledger == "impact":
+            return Reader(impact.Impact(config.ledgers.impact, config.waste, config.efficiency.top))
+        return Reader(budget.Budget(config.ledgers.budget))
+
+    @property
+    def is_loading(self) -> bool:
+        """Tell whether some ledger is not loaded yet, and can be."""
+        return any(self._may_load(*key) for key in self._readers)
+
+    def _may_load(self, ledger: LedgerName, source: str) -> bool:
+        reader = self._readers[ledger, source]
+        return reader.tiling is not None and not reader.is_complete and not reader.troubled
+
+    def load(self, now: datetime, seconds: float, *, stop_early: bool = True) -> None:
+        """Load more of what is not loaded yet, for so long or until a window is complete; what fails is tried again later."""
+        question, until = Question(now, self._config.efficiency.grace), perf_counter() + seconds
+        self._for_each_source(lambda name: self._load_source(name, question, until, stop_early=stop_early))
+
+    def verify(self, now: datetime) -> None:
+        """Read some of what was read before again; what differs is corrected. What fails is left for the next time."""
+        question = Question(now, self._config.efficiency.grace)
+        self._for_each_source(lambda name: self._verify_source(name, question))
+
+    def _for_each_source(self, work: Callable[[str], None]) -> None:
+        names = {
+            source for (_, source), reader in self._readers.items() if reader.tiling is not None and not reader.troubled
+        }
+        if len(names) == 1:
+            work(*names)
+            return
+        with ThreadPoolExecutor(max_workers=max(1, len(names)), thread_name_prefix="source") as workers:
+            list(workers.map(work, names))
+
+    def _load_source(self, source: str, question: Question, until: float, *, stop_early: bool) -> None:
+        readers = [reader for (_, name), reader in self._readers.items() if name == source]
+        windows = [reader.windows(question.today) for reader in readers]
+        while perf_counter() < until:
+            if stop_early and windows != [reader.windows(question.today) for reader in readers]:
+                return
+            waiting = [ledger for ledger, name in self._readers if name == source and self._may_load(ledger, source)]
+            if not waiting:
+                return
+            # The ledger that lags behind is next: windows become complete in all of them at about the same time.
+            ledger = max(waiting, key=lambda name: self._readers[name, source].loaded_from)
+            reader = self._readers[ledger, source]
+            try:
+                with self._sources[source].snapshot() as transaction, transaction.savepoint():
+                    transaction.hold(reader.load(question, reader.chunk_rows))
+            except SourceError as error:
+                reader.chunk_rows = max(_SMALLEST_CHUNK, reader.chunk_rows // 2)
+                reader.troubled = True
+                log.warning("loading a ledger failed", extra={"ledger": ledger, "source": source, "error": str(error)})
+
+    def _verify_source(self, source: str, question: Question) -> None:
+        readers = [
+            reader
+            for (_, name), reader in self._readers.items()
+            if name == source and reader.is_complete and not reader.troubled
+        ]
+        if not readers:
+            return
+        try:
+            with self._sources[source].snapshot() as transaction, transaction.savepoint():
+                for reader in readers:
+                    transaction.hold(reader.verify(question))
+        except SourceError as error:
+            log.info("verifying was given up for now", extra={"source": source, "error": str(error)})
 
     def _take(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
         """Take in what was read of a ledger, or note that it was not."""
@@ -212,7 +343,10 @@ class Refresh:
         # Parts of different days do not add up to any window: until all are of one day, the last whole ledger stays.
         if set(parts) == set(sources) and len({part.today for part in parts.values()}) == 1:
             first, *others = (parts[source] for source in sources)
-            self._whole[ledger] = reduce(add, others, first)
+            whole, known = reduce(add, others, first), self._whole.get(ledger)
+            # What is being loaded anew takes the place of what was known when it answers as much.
+            if known is None or self._is_old(known, now) or set(_windows(known, now)) <= set(whole.windows):
+                self._whole[ledger] = whole
 
     def _note_health(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
         health = self._health[ledger]
@@ -225,7 +359,12 @@ class Refresh:
             sources={name: sources[name] for name in self._config.ledgers[ledger].source_names if name in sources},
             refreshes=health.refreshes + 1,
             failures=health.failures + failed,
-            rows_read=health.rows_read + sum(reading.part.rows for reading in readings if reading.part is not None),
+            progress=min((reader.progress() for reader in self._readers_of(ledger)), default=0.0),
+            verified_age=max(
+                (age for age in map(Reader.verified_age, self._readers_of(ledger)) if age is not None), default=None
+            ),
+            corrections=health.corrections + self._new_corrections(ledger),
+            rows_read=health.rows_read + sum(reading.rows for reading in readings),
             duration_seconds=max(reading.seconds for reading in readings),
             error="; ".join(error for error in errors.values() if error is not None) or None,
         )
@@ -236,12 +375,20 @@ class Refresh:
         _log_change(ledger, health, current)
         self._health[ledger] = current
 
+    def _readers_of(self, ledger: LedgerName) -> list[Reader]:
+        return [reader for (name, _), reader in self._readers.items() if name == ledger]
+
+    def _new_corrections(self, ledger: LedgerName) -> int:
+        return sum(reader.take_corrections() for reader in self._readers_of(ledger))
+
     def _build(self, now: datetime) -> tuple[Snapshot, list[Family]]:
         """Make the snapshot of all that is known."""
         parts = self._known_parts(now)
         if parts.budget is not None:
             self._names = assembly.booked_names(parts.budget)
-        labels = assembly.label_quests(assembly.quest_ids(parts), self._names)
+        # A quest keeps its label though the ledger it is in cannot be read any more.
+        ever = assembly.Parts(**self._whole)  # type: ignore[arg-type]
+        labels = assembly.label_quests(assembly.quest_ids(ever), self._names)
         self._quest_labels.update(labels)
         self._quest_ids.update({label: quest for quest, label in labels.items()})
         # The counters never fold anew: they are fed when it is settled who keeps a label of its own.
@@ -276,13 +423,15 @@ class Refresh:
 
     def _known_parts(self, now: datetime) -> assembly.Parts:
         """Return the ledgers that are not older than `max_age`."""
-        oldest = (now - self._config.refresh.max_age).timestamp()
-        known = {ledger: part for ledger, part in self._whole.items() if part.instant >= oldest}
+        known = {ledger: part for ledger, part in self._whole.items() if not self._is_old(part, now)}
         return assembly.Parts(**known)  # type: ignore[arg-type]
+
+    def _is_old(self, part: Part, now: datetime) -> bool:
+        return part.instant < (now - self._config.refresh.max_age).timestamp()
 
     def _decide_afresh_when_due(self, now: datetime) -> bool:
         """Forget who keeps a label at 00:00 UTC, and when a ledger is first known; tell whether that was due."""
-        due_for = (day_of(now), frozenset(self._whole))
+        due_for = (day_of(now), frozenset(ledger for ledger, part in self._whole.items() if "30d" in part.windows))
         if due_for == self._decided_for:
             return False
         self._decided_for, self._halvings = due_for, 0
@@ -291,11 +440,11 @@ class Refresh:
 
     def _snapshot(self, parts: assembly.Parts, now: datetime) -> Snapshot:
         assembly.admit_labels(self._admission, parts)
-        labels = assembly.Labeller(self._quest_labels, self._admission.folds())
+        labels = self._labeller()
         cost_figures = impact_figures = budget_figures = None
         if parts.cost is not None:
             windows = _windows(parts.cost, now)
-            cost_figures = assembly.cost_figures(parts.cost, windows, labels, self._config, self._counter_values)
+            cost_figures = assembly.cost_figures(parts.cost, windows, labels, self._costliest, self._counter_values)
         if parts.impact is not None:
             impact_figures = assembly.impact_figures(parts.impact, _windows(parts.impact, now), labels, self._config)
         if parts.budget is not None:
@@ -314,11 +463,19 @@ class Refresh:
             reload=self.reload,
         )
 
+    def _labeller(self) -> assembly.Labeller:
+        """Return how everything is labelled now: the same object while that does not change, for what is remembered by it."""
+        labels = assembly.Labeller(dict(self._quest_labels), self._admission.folds())
+        if self._labels is None or not labels.is_like(self._labels):
+            self._labels = labels
+        return self._labels
+
     def _count(self, parts: assembly.Parts) -> None:
         """Feed the counters, once for each newly read cost ledger."""
-        if parts.cost is not None and parts.cost is not self._counted:
+        known = parts.cost is not None and "all" in parts.cost.windows and not self.is_loading
+        if known and parts.cost is not None and parts.cost is not self._counted:
             assembly.admit_labels(self._admission, parts)
-            labels = assembly.Labeller(self._quest_labels, self._admission.folds())
+            labels = self._labeller()
             self._counted = parts.cost
             self._counter_values = assembly.update_counters(self._counters, parts.cost, labels)
 
@@ -327,6 +484,18 @@ def _meaning_of_charges(config: Config) -> tuple[object, ...]:
     """Return all of the configuration that decides which charges there are and what they count for."""
     sources = {name: config.sources[name] for name in config.ledgers.cost.source_names}
     return sources, config.ledgers.cost, config.providers
+
+
+def _meaning(config: Config, ledger: LedgerName, source: str) -> tuple[object, ...] | None:
+    """Return all of the configuration that decides what the rows of a ledger in a source say; None where it has none."""
+    if source not in config.ledgers[ledger].source_names:
+        return None
+    rows = config.sources[source], config.ledgers[ledger].relation, config.ledgers[ledger].expressions
+    return {
+        "cost": (*rows, config.providers),
+        "impact": (*rows, config.waste, config.efficiency),
+        "budget": rows,
+    }[ledger]
 
 
 class _Attempts:
@@ -355,8 +524,8 @@ class _Attempts:
 def _windows(part: Part, now: datetime) -> tuple[str, ...]:
     """Return the windows a part can still answer: once its day is over, not today's and yesterday's."""
     if part.today == day_of(now):
-        return WINDOWS
-    return tuple(window for window in WINDOWS if window not in DAY_BOUND_WINDOWS)
+        return part.windows
+    return tuple(window for window in part.windows if window not in DAY_BOUND_WINDOWS)
 
 
 def _log_change(ledger: LedgerName, before: LedgerHealth, now: LedgerHealth) -> None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from exporter.config import LedgerName
 from exporter.labels import Folds
-from exporter.parts import Allocation, Key, Outcomes, Spend, Table, TaskDays, Waste
+from exporter.parts import Allocation, Key, Outcomes, Spend, Table, Waste
 from exporter.thresholds import Thresholds
 
 
@@ -28,13 +28,15 @@ class Figures:
 class CostFigures(Figures):
     """The cost ledger under its published labels (provider, model, quest).
 
-    `task_spend` is today's and yesterday's spend by (task, quest), None where it is not known; `counters` the counters by
-    (provider, model, quest).
+    `tasks` is the number of distinct tasks by provider in each of `WINDOWS`, `all_tasks` over all of them. `task_spend` is
+    today's and yesterday's spend by (task, quest), None where it is not known; `counters` the counters by (provider, model,
+    quest).
     """
 
     spend: Table[Spend]
     first_seen: Mapping[Key, int]
-    tasks: TaskDays | None
+    tasks: Mapping[str, tuple[int, ...]] | None
+    all_tasks: tuple[int, ...]
     task_spend: tuple[tuple[Key, Spend], ...] | None
     counters: Mapping[Key, Spend]
     has_tokens_out: bool
@@ -76,13 +78,19 @@ class BudgetFigures(Figures):
 
 @dataclass(frozen=True)
 class LedgerHealth:
-    """How reading a ledger goes. Instants are Unix seconds; None before the first attempt or success."""
+    """How reading a ledger goes. Instants are Unix seconds; None before the first attempt or success.
+
+    `progress` is the share of the ledger that is loaded, `verified_age` the seconds since the oldest reading of a part of it.
+    """
 
     sources: Mapping[str, bool]
     refreshes: int = 0
     failures: int = 0
     failures_in_a_row: int = 0
     rows_read: int = 0
+    progress: float | None = None
+    verified_age: float | None = None
+    corrections: int = 0
     duration_seconds: float | None = None
     last_success: float | None = None
     error: str | None = None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -23,6 +25,9 @@ from exporter import __version__
 from exporter.errors import SourceError, Stopped
 from exporter.parts import RECENT_DAYS, day_of
 
+# The driver warns of what follows from an error it raises as well.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
 APPLICATION_NAME = f"ledger-exporter/{__version__}"
 
 # A dead peer is noticed by the kernel well before the default two hours; what the operator's string says has precedence.
@@ -32,6 +37,7 @@ _CONNECTION_DEFAULTS = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
+_numbers = itertools.count(1)
 _MAX_CONNECT_SECONDS = 5
 _MAX_LOCK_MILLISECONDS = 2000
 _MILLISECONDS = 1000
@@ -59,6 +65,11 @@ class Question:
         return day_of(self.now)
 
     @property
+    def yesterday(self) -> int:
+        """Return the day before."""
+        return self.today - 1
+
+    @cached_property
     def parameters(self) -> dict[str, object]:
         """Return the parameters by the names the SQL uses."""
         midnight = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -78,20 +89,61 @@ def sql_file(name: str) -> str:
     return resources.files("exporter.ledgers").joinpath(f"sql/{name}.sql").read_text(encoding="utf-8")
 
 
-def compose(name: str, rows: str, relation: str, expressions: Mapping[str, str]) -> str:
-    """Return a question over the rows of a ledger as the configuration maps them."""
-    escaped = {column: expression.replace("%", "%%") for column, expression in expressions.items()}
-    mapped = sql_file(rows).format(relation=relation.replace("%", "%%"), **escaped)
+@cache
+def _compose(name: str, rows: str, relation: str, expressions: tuple[tuple[str, str], ...], span: str) -> str:
+    escaped = {column: expression.replace("%", "%%") for column, expression in expressions}
+    mapped = sql_file(rows).format(relation=relation.replace("%", "%%"), span=span, **escaped)
     return sql_file(name).format(rows=mapped)
+
+
+def compose(name: str, rows: str, relation: str, expressions: Mapping[str, str], span: str = "true") -> str:
+    """Return a question over the rows of a ledger as the configuration maps them, or those that meet a condition."""
+    return _compose(name, rows, relation, tuple(expressions.items()), span)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement and its parameters."""
+
+    text: str
+    parameters: Mapping[str, object]
+
+
+T = TypeVar("T")
+Result = list[tuple[Any, ...]]
+Dialogue = Generator[list[Query], list[Result], T]
+"""Asks queries in batches, is sent their results, and returns what it makes of them: who reads decides how they are asked."""
+
+
+def together(dialogues: Sequence[Dialogue[T]]) -> Dialogue[list[T]]:
+    """Hold dialogues side by side: what they ask at the same step is one batch."""
+    found: dict[int, T] = {}
+    asked: dict[int, list[Query]] = {}
+    for position, dialogue in enumerate(dialogues):
+        try:
+            asked[position] = next(dialogue)
+        except StopIteration as done:
+            found[position] = done.value
+    while asked:
+        results = yield [query for queries in asked.values() for query in queries]
+        step, asked = asked, {}
+        for position, queries in step.items():
+            answers, results = results[: len(queries)], results[len(queries) :]
+            try:
+                asked[position] = dialogues[position].send(answers)
+            except StopIteration as done:
+                found[position] = done.value
+    return [found[position] for position in range(len(dialogues))]
 
 
 class Transaction:
     """A running read-only transaction: all it reads is of one snapshot."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], deadline: float) -> None:
-        """`deadline` is when the source will be cut off, by the monotonic clock."""
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], deadline: float, number: int) -> None:
+        """`deadline` is when the source will be cut off, by the monotonic clock; `number` is another for every connection."""
         self._connection = connection
         self._deadline = deadline
+        self.number = number
 
     def rows(self, query: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Return all rows a query gives.
@@ -101,6 +153,27 @@ class Transaction:
         """
         with _translated():
             return self._connection.execute(query.encode(), parameters).fetchall()
+
+    def hold(self, dialogue: Dialogue[T]) -> T:
+        """Ask what a dialogue asks, each batch in one round trip, and return what it returns.
+
+        Raises:
+            SourceError: the database refused or the connection broke.
+        """
+        try:
+            queries = next(dialogue)
+            while True:
+                queries = dialogue.send(self._ask(queries))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def _ask(self, queries: Sequence[Query]) -> list[Result]:
+        with _translated():
+            if len(queries) == 1:
+                return [self._connection.execute(queries[0].text.encode(), queries[0].parameters).fetchall()]
+            with self._connection.pipeline():
+                cursors = [self._connection.execute(query.text.encode(), query.parameters) for query in queries]
+                return [cursor.fetchall() for cursor in cursors]
 
     @contextlib.contextmanager
     def savepoint(self, share: float = 1) -> Iterator[None]:
@@ -137,6 +210,7 @@ class Source:
         if password is not None:
             self._parameters["password"] = password.get_secret_value()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._number = 0
         self._interrupted = threading.Event()
         self._stopped = threading.Event()
 
@@ -157,7 +231,8 @@ class Source:
         try:
             with _translated(self.name, self._interrupted, self._timeout):
                 with contextlib.ExitStack() as transaction:
-                    yield Transaction(self._begin(transaction), deadline)
+                    connection = self._begin(transaction)
+                    yield Transaction(connection, deadline, self._number)
                 if self._interrupted.is_set():
                     # Who read may have taken the cut connection for a failed query, and gone on.
                     raise SourceError("the connection was cut off")
@@ -203,11 +278,12 @@ class Source:
                 # Such a database holds any bytes; asked for UTF-8 it would refuse them rather than let the loader replace them.
                 connection.execute("set client_encoding to sql_ascii")
                 connection.commit()
+                for kind in ("text", "varchar", "bpchar", "name"):
+                    connection.adapters.register_loader(kind, _LenientTextLoader)
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
-            for kind in ("text", "varchar", "bpchar", "name"):
-                connection.adapters.register_loader(kind, _LenientTextLoader)
             self._connection = connection
+            self._number = next(_numbers)
         return self._connection
 
     def _set_timeouts(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -50,12 +50,9 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
 def quest_info(snapshot: Snapshot, published: Iterable[Family]) -> Family:
     """Return `ledger_quest_info` for every quest in the published families."""
     info = INFO.family()
-    quests = {
-        labels[family.labels.index("quest")]
-        for family in published
-        if "quest" in family.labels
-        for labels in family.samples
-    }
+    quests: set[str] = set()
+    for family in published:
+        quests |= family.values("quest")
     for quest in sorted(quests):
         info.add((quest, "" if quest in RESERVED else clean(snapshot.quest_ids[quest])), 1)
     return info

@@ -84,7 +84,8 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
     if figures is None:
         return
     yield from _outcomes(snapshot, figures)
-    yield from _pending(snapshot, figures)
+    if "all" in figures.windows:
+        yield from _pending(snapshot, figures)
     yield from _ratios(figures)
     yield from _best_tasks(figures)
 
@@ -101,7 +102,7 @@ def _outcomes(snapshot: Snapshot, figures: ImpactFigures) -> Iterator[Family]:
 def _pending(snapshot: Snapshot, figures: ImpactFigures) -> Iterator[Family]:
     cost, outcomes = PENDING_COST.family(), PENDING.family()
     table = snapshot.folds.combine(figures.outcomes, "quest", "layer")
-    for key in table.cells:
+    for key in table.present():
         sums = table.window(key, "all")
         if table.is_recent(key) or sums.pending:
             cost.add(key, sums.pending_usd)

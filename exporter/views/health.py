@@ -36,6 +36,21 @@ LAST_SUCCESS = Metric(
 )
 REFRESHES = Metric("ledger_refreshes_total", "Number of attempts to read the ledger.", ("ledger",))
 FAILURES = Metric("ledger_refresh_failures_total", "Number of attempts to read the ledger that failed.", ("ledger",))
+PROGRESS = Metric(
+    "ledger_first_load_progress_ratio",
+    "Share of the ledger that is loaded since the exporter started, by time: windows that are not complete are absent.",
+    ("ledger",),
+)
+VERIFIED_AGE = Metric(
+    "ledger_verified_age_seconds",
+    "Age in seconds of the oldest reading of any part of the ledger: edits of before are in the figures.",
+    ("ledger",),
+)
+CORRECTIONS = Metric(
+    "ledger_corrections_total",
+    "Number of parts of the ledger that were found changed when they were read again, and were corrected.",
+    ("ledger",),
+)
 ROWS_READ = Metric("ledger_rows_read_total", "Number of the ledger's rows that refreshes have read.", ("ledger",))
 REJECTED = Metric(
     "ledger_rows_rejected",
@@ -73,8 +88,11 @@ METRICS = (
     LAST_SUCCESS,
     REFRESHES,
     FAILURES,
+    PROGRESS,
+    VERIFIED_AGE,
     ROWS_READ,
     REJECTED,
+    CORRECTIONS,
     NEWEST_ROW,
     FOLDED,
     BUILD_INFO,
@@ -92,7 +110,19 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
 
 def _ledgers(snapshot: Snapshot) -> Iterator[Family]:
     per_ledger = {
-        metric: metric.family() for metric in (UP, SOURCE_UP, DURATION, LAST_SUCCESS, REFRESHES, FAILURES, ROWS_READ)
+        metric: metric.family()
+        for metric in (
+            UP,
+            SOURCE_UP,
+            DURATION,
+            LAST_SUCCESS,
+            REFRESHES,
+            FAILURES,
+            PROGRESS,
+            VERIFIED_AGE,
+            ROWS_READ,
+            CORRECTIONS,
+        )
     }
     for ledger, health in snapshot.health.items():
         for source, up in health.sources.items():
@@ -109,7 +139,10 @@ def _health_values(health: LedgerHealth) -> Iterator[tuple[Metric, float | None]
     yield LAST_SUCCESS, health.last_success
     yield REFRESHES, health.refreshes
     yield FAILURES, health.failures
+    yield PROGRESS, health.progress
+    yield VERIFIED_AGE, health.verified_age
     yield ROWS_READ, health.rows_read
+    yield CORRECTIONS, health.corrections
 
 
 def _rows(snapshot: Snapshot) -> Iterator[Family]:
@@ -118,7 +151,7 @@ def _rows(snapshot: Snapshot) -> Iterator[Family]:
         figures = snapshot.figures(ledger)
         if figures is None:
             continue
-        for reason, number in figures.rejected.items():
+        for reason, number in figures.rejected.items() if "all" in figures.windows else ():
             rejected.add((ledger, reason), number)
         if figures.newest is not None:
             newest.add((ledger,), figures.newest / 1_000_000)

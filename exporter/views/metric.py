@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from typing import Literal
 
 from exporter.errors import FamilyError
@@ -49,18 +50,22 @@ class Family:
         """Return the metric's label names."""
         return self.metric.labels
 
+    def values(self, label: str) -> set[str]:
+        """Return all values of a label; none where the metric has no such label."""
+        return set(map(itemgetter(self.labels.index(label)), self.samples)) if label in self.labels else set()
+
     def add(self, labels: Sequence[str | None], value: Value) -> None:
         """Add a sample; this is where exact values become floats, each correctly rounded.
 
         Raises:
             FamilyError: the number of labels is wrong, one is None, or the label set is already there.
         """
-        key = tuple(label for label in labels if label is not None)
-        if len(labels) != len(self.labels) or len(key) != len(labels):
-            raise FamilyError(f"{self.name} takes the labels {self.labels}; given: {tuple(labels)}")
+        key = tuple(labels)
+        if len(key) != len(self.metric.labels) or None in key:
+            raise FamilyError(f"{self.name} takes the labels {self.labels}; given: {key}")
         if key in self.samples:
             raise FamilyError(f"{self.name} has two samples for {key}")
-        self.samples[key] = _float(value)
+        self.samples[key] = _float(value)  # type: ignore[index] # no label is None
 
 
 def _float(value: Value) -> float:

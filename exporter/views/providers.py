@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.parts import Spend, count_all_tasks, count_tasks
+from exporter.parts import WINDOWS, Spend
 from exporter.snapshot import CostFigures, Snapshot
 from exporter.views.metric import Family, Metric
 
@@ -114,11 +114,11 @@ def _tasks(figures: CostFigures) -> Iterator[Family]:
     if figures.tasks is None:
         return
     tasks, all_tasks = TASKS.family(), CHARGED_TASKS.family()
-    counts = count_tasks(figures.tasks, figures.windows)
     for (provider, *_), window, _ in figures.spend.by("provider").windows(figures.windows):
-        tasks.add((provider, window), counts.get((str(provider), window), 0))
-    for window, number in count_all_tasks(figures.tasks, figures.windows).items():
-        all_tasks.add((window,), number)
+        counts = figures.tasks.get(str(provider))
+        tasks.add((provider, window), 0 if counts is None else counts[WINDOWS.index(window)])
+    for window in figures.windows:
+        all_tasks.add((window,), figures.all_tasks[WINDOWS.index(window)])
     yield from (tasks, all_tasks)
 
 

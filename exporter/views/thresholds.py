@@ -46,8 +46,10 @@ def _add(family: Family, labels: tuple[str, ...], levels: Mapping[str, Decimal])
 
 def _values(published: Iterable[Family], label: str) -> set[str]:
     """Return every value of a label in the published families."""
-    having = [family for family in published if label in family.labels]
-    return {labels[family.labels.index(label)] for family in having for labels in family.samples}
+    values: set[str] = set()
+    for family in published:
+        values |= family.values(label)
+    return values
 
 
 def _keys(snapshot: Snapshot, threshold: Threshold, name: str) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
     """Yield the families of this view."""
     if snapshot.cost is not None:
         yield _quest_spend(snapshot.cost, snapshot.budget)
-        yield _day_spend(snapshot.cost)
+        if "30d" in snapshot.cost.windows:
+            yield _day_spend(snapshot.cost)
     if snapshot.budget is not None:
         yield from _recorded(snapshot.budget)
 
@@ -74,14 +75,15 @@ def _day_spend(cost: CostFigures) -> Family:
 def _recorded(budget: BudgetFigures) -> Iterator[Family]:
     day_budget, day_recorded, recorded = DAY_BUDGET.family(), DAY_RECORDED.family(), RECORDED.family()
     overall = budget.allocations.by()
-    for day in range(budget.today - RECENT_DAYS + 1, budget.today + 1):
+    days = range(budget.today - RECENT_DAYS + 1, budget.today + 1) if "30d" in budget.windows else ()
+    for day in days:
         allocation = overall.total(day)
         if allocation.rows:
             day_budget.add((day_name(day),), allocation.usd)
         if allocation.recorded_rows:
             day_recorded.add((day_name(day),), allocation.recorded_usd)
-    for key, window, _ in budget.allocations.where(lambda sums: sums.recorded_rows > 0).windows(budget.windows):
-        allocation = budget.allocations.window(key, window)
-        if allocation.recorded_known:
+    for key, window, allocation in budget.allocations.windows(budget.windows):
+        present = budget.allocations.window(key, "all" if window == "all" else "30d").recorded_rows > 0
+        if present and allocation.recorded_known:
             recorded.add((*key, window), allocation.recorded_usd)
     yield from (day_budget, day_recorded, recorded)

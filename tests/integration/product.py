@@ -15,6 +15,7 @@ from exporter.snapshot import Reload
 from tests.oracle import Key, Options, key
 
 SECONDS = "{:.0f}s"
+_SLICE_SECONDS = 1.0
 
 
 def configuration(shards: Sequence[str], options: Options) -> str:
@@ -69,8 +70,12 @@ class Product:
 
     def refresh(self, now: datetime) -> dict[Key, float]:
         """Refresh once; return every sample that a scrape would then see, and none twice."""
+        published = self._refresh.run(now)
+        while self._refresh.is_loading:
+            self._refresh.load(now, _SLICE_SECONDS)
+            published = self._refresh.run(now)
         found: dict[Key, float] = {}
-        for family in views.families(self._refresh.run(now).snapshot):
+        for family in views.families(published.snapshot):
             for values, number in family.samples.items():
                 assert len(values) == len(family.labels), f"{family.name}: {values} are not {family.labels}"
                 sample = key(family.name, dict(zip(family.labels, values, strict=True)))

@@ -76,6 +76,7 @@ def cost_figures(table: Table[Spend] | None = None, **changes: Any) -> CostFigur
         "spend": spend() if table is None else table,
         "first_seen": {},
         "tasks": {},
+        "all_tasks": (0,) * len(WINDOWS),
         "task_spend": (),
         "counters": {},
         "has_tokens_out": True,

@@ -19,14 +19,27 @@ STOREYS = (
     ("web",),
     ("app",),
     ("refresh", "scheduler", "landing", "assembly"),
+    ("incremental",),
     ("ledgers", "views", "exposition"),
-    ("parts", "snapshot", "labels", "counters", "thresholds", "config", "config_file", "errors", "logs"),
+    (
+        "snapshot",
+        "labels",
+        "counters",
+        "costliest",
+        "thresholds",
+        "config",
+        "config_file",
+        "yaml_file",
+        "errors",
+        "logs",
+    ),
+    ("parts",),
 )
 """From the roof to the ground; a module imports from its own storey and those below."""
 
 DRIVERS = {"psycopg", "psycopg_pool"}
-HTTP = {"uvicorn", "http", "urllib", "asyncio", "socket", "httptools"}
-PURE = ("parts", "snapshot", "labels", "counters", "thresholds", "views", "assembly")
+HTTP = {"uvloop", "http", "urllib", "asyncio", "socket", "httptools"}
+PURE = ("parts", "snapshot", "labels", "counters", "costliest", "thresholds", "views", "assembly")
 """Rooms that know neither databases nor HTTP."""
 
 ALLOWED_HTTP = {"exporter.config": {"urllib"}}
@@ -111,6 +124,25 @@ def test_only_the_ledgers_and_the_demo_know_the_driver(module: str) -> None:
 def test_what_is_pure_knows_neither_databases_nor_http(module: str) -> None:
     assert not outside(module) & (DRIVERS | HTTP)
     assert not {room(name) for name in imports(module) if name.startswith("exporter.")} & {"ledgers", "web", "app"}
+
+
+KNOWS = {
+    "parts": {"parts"},
+    "costliest": {"parts"},
+    "incremental": {"incremental", "ledgers", "parts"},
+}
+"""Rooms of the engine, and all that they know of the house."""
+
+
+@pytest.mark.parametrize("module", [module for module in OWN if room(module) in KNOWS])
+def test_the_engine_knows_no_more_than_it_must(module: str) -> None:
+    assert {room(name) for name in imports(module) if name.startswith("exporter.")} <= KNOWS[room(module)]
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_sets_of_numbers_are_the_tasks_own(module: str) -> None:
+    if module != "exporter.parts.tasks":
+        assert not outside(module) & {"pyroaring", "numpy"}
 
 
 @pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo"}])

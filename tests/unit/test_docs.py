@@ -218,7 +218,7 @@ def test_every_option_of_serve_is_documented() -> None:
 
     def default(option: click.Option) -> str:
         values = option.default if isinstance(option.default, list) else [option.default]
-        return " ".join("off" if value is False else str(value) for value in values)
+        return " ".join({False: "off", None: "none"}.get(value, str(value)) for value in values)
 
     expected = [(option.opts[0], option.envvar, default(option)) for option in options]
     assert expected == [(option, variable, value.strip()) for option, variable, value in rows]

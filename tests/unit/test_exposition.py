@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric as LibraryMetric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
 from exporter import exposition as module
 from exporter import views
-from exporter.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEXT, Demand, Exposition
+from exporter.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEXT, Demand, Exposition, Lines
 from exporter.labels import clean
 from exporter.snapshot import RankedTask
 from exporter.views.metric import Family, Metric
@@ -89,6 +95,86 @@ def test_even_a_label_that_was_not_cleaned_breaks_nothing(label: str) -> None:
     assert parsed(exposition, TEXT) == parsed(exposition, OPENMETRICS) == {
         ("ledger_spend_usd_total", (("quest", label),)): 1.0
     }  # fmt: skip
+
+
+class _Library(Collector):
+    """The same families as the client library's own."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[LibraryMetric]:
+        for one in self._families:
+            metric = LibraryMetric(one.name.removesuffix("_total"), one.metric.help, one.metric.kind)
+            for labels, value in one.samples.items():
+                metric.add_sample(one.name, dict(zip(one.labels, labels, strict=True)), value)
+            yield metric
+
+
+def as_the_library_writes(families: list[Family], content_type: str) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Library(families))
+    return (generate_latest if content_type == TEXT else generate_openmetrics)(registry).removesuffix(b"# EOF\n")
+
+
+def own(exposition: Exposition, content_type: str) -> bytes:
+    """An exposition without the process's own metrics, which the library writes itself."""
+    head, _, _ = (b"\n" + exposition.body((content_type, IDENTITY))).partition(b"\n# HELP process_")
+    return head[1:] + b"\n" if len(head) > 1 else b""
+
+
+any_value = st.floats() | st.sampled_from(
+    [math.inf, -math.inf, math.nan, -0.0, 1e6, 1e7, 123456789.5, 1e22, -1e7, 5e-324]
+)
+any_text = st.text(max_size=12) | st.text(alphabet='"\\\n{}=,# \r\t\x00\u2028é🚀', max_size=8)
+declared = st.sampled_from([(), ("quest",), ("quest", "window"), ("window", "quest", "layer")]).flatmap(
+    lambda labels: st.tuples(
+        st.sampled_from(["ledger_some_usd", "ledger_some_usd_total"]),
+        any_text,
+        st.just(labels),
+        st.dictionaries(st.tuples(*[any_text] * len(labels)), any_value, max_size=5),
+    )
+)
+
+
+def declare(name: str, words: str, labels: tuple[str, ...], samples: dict[tuple[str, ...], float]) -> Family:
+    return family(Metric(name, words, labels), samples)
+
+
+@pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
+class TestAsTheLibraryWrites:
+    """Byte for byte what `prometheus_client` writes, which knows the formats' subtle rules."""
+
+    @given(declared)
+    def test_whatever_labels_values_and_help_are(self, content_type: str, declared: tuple[object, ...]) -> None:
+        families = [declare(*declared)]  # type: ignore[arg-type]
+
+        assert own(Exposition(families), content_type) == as_the_library_writes(families, content_type)
+
+    def test_all_views(self, content_type: str) -> None:
+        families = everything()
+
+        assert own(Exposition(families), content_type) == as_the_library_writes(families, content_type)
+
+    @given(st.lists(st.dictionaries(st.tuples(any_text, any_text), any_value, max_size=5), min_size=2, max_size=4))
+    def test_also_where_beginnings_of_lines_are_remembered(
+        self, content_type: str, refreshes: list[dict[tuple[str, ...], float]]
+    ) -> None:
+        """Label sets come and go, and their values change."""
+        lines = Lines()
+        for samples in refreshes:
+            families = [family(GAUGE, samples)]
+
+            assert own(Exposition(families, lines=lines), content_type) == as_the_library_writes(families, content_type)
+
+
+def test_only_lines_of_the_last_refresh_are_remembered() -> None:
+    """A label set that is gone takes no memory."""
+    lines = Lines()
+    for quest in ("x", "y"):
+        Exposition([family(COUNTER, {(quest,): 1})], lines=lines)
+
+    assert lines._beginnings == {COUNTER.name: {("y",): 'ledger_spend_usd_total{quest="y"} '}}  # noqa: SLF001
 
 
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])

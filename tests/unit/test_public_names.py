@@ -67,8 +67,11 @@ PUBLIC = {
     "ledger_refresh_last_success_timestamp_seconds": "ledger",
     "ledger_refreshes_total": "ledger",
     "ledger_refresh_failures_total": "ledger",
+    "ledger_first_load_progress_ratio": "ledger",
+    "ledger_verified_age_seconds": "ledger",
     "ledger_rows_read_total": "ledger",
     "ledger_rows_rejected": "ledger reason",
+    "ledger_corrections_total": "ledger",
     "ledger_newest_row_timestamp_seconds": "ledger",
     "ledger_labels_folded": "label",
     "ledger_exporter_build_info": "version python_version",
@@ -115,7 +118,7 @@ UNITS = {
     r"_per_hour$": r"\bin an hour\b",
     r"_(tasks|charges|outcomes|folded|rejected)(_total)?$": r"^Number of\b",
     r"_(up|successful)$": r"^1 if .*, else 0\.$",
-    r"_(refreshes|failures|rows_read)_total$": r"^Number of\b",
+    r"_(refreshes|failures|rows_read|corrections)_total$": r"^Number of\b",
 }
 """What a name says its unit is, and the words in which its HELP says so."""
 

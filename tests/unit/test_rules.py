@@ -19,9 +19,7 @@ from tests.rules import PROMETHEUS, ROOT, Rule
 ALERTS = [pytest.param(rule, id=rule.alert) for rule in rules.alerts()]
 ALL = [pytest.param(rule, id=rule.alert or rule.record) for rule in rules.rules()]
 
-LATER = {"ledger_corrections_total": {"ledger"}, "ledger_verified_age_seconds": {"ledger"}}
-"""Metrics of the incremental refresh, with their labels, where the program does not have them yet."""
-LABELS = LATER | {metric.name: set(metric.labels) for metric in METRICS}
+LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 THRESHOLDS = {threshold.metric: threshold for threshold in CATALOGUE}
 BOARDS = {json.loads(file.read_text())["uid"] for file in (ROOT / "grafana" / "dashboards").glob("*.json")}
 VIEWS = {"allocation", "utilization", "providers", "efficiency", "waste", "health"}
@@ -214,6 +212,15 @@ def test_what_is_judged_by_absence_needs_its_ledger(rule: Rule) -> None:
     for ledger, metric in (("budget", "ledger_quest_budget_usd"), ("budget", "ledger_budget_day_timestamp_seconds")):
         if re.search(rf"unless[^a-z]*(on \(\w*\) )?[^)]*{metric}", rule.expr):
             assert f'ledger_up{{ledger="{ledger}"}}' in rule.expr
+            assert f'ledger_first_load_progress_ratio{{ledger="{ledger}"}}' in rule.expr
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_budgets_are_compared_only_once_loaded(rule: Rule) -> None:
+    """A part of the budgets, or budgets of quests whose names are not known yet, would be too little."""
+    compares = rule.alert or rule.record == "quest:ledger_budget_usd:today"
+    if compares and "ledger_quest_budget_usd" in rule.expr:
+        assert 'unless on () (min(ledger_first_load_progress_ratio{ledger="budget"}) < 1)' in rule.expr
 
 
 # --- what its tests show -----------------------------------------------------------------------------------------------
@@ -257,6 +264,18 @@ def test_it_is_shown_silent_on_a_healthy_platform(rule: Rule) -> None:
     assert not any(checks)
 
 
+@pytest.mark.parametrize("rule", [rule for rule in ALL if rule.values[0].record])
+def test_every_record_is_reckoned_by_hand(rule: Rule) -> None:
+    expressions = [
+        expression
+        for case in rules.cases()
+        if case.name.startswith("records") and case.view == rule.view
+        for expression in case.expressions
+    ]
+
+    assert any(re.search(rf"(?<![\w:]){rule.record}(?![\w:])", expression) for expression in expressions)
+
+
 def test_every_view_has_rules_tests_and_a_runbook() -> None:
     assert {file.stem for file in rules.RULE_FILES} == VIEWS
     assert {case.view for case in rules.cases()} == VIEWS
@@ -266,7 +285,7 @@ def test_every_case_is_about_an_alert_that_exists() -> None:
     names = {rule.alert for rule in rules.alerts()}
 
     for case in rules.cases():
-        assert case.name.startswith("healthy platform") or case.name.partition(":")[0] in names
+        assert case.name.partition(":")[0] in names | {"healthy platform", "records"}
         assert {alert for _, alert, _ in case.checks} <= names
 
 

@@ -6,16 +6,12 @@ import subprocess
 
 import pytest
 
+from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
+from grafana.build import summary
 from tests.unit.grafana.boards import BOARDS, SELECTOR, panels, queries, selectors
 
-# Read by the boards, published by a later version of the exporter.
-EXPECTED = {
-    "ledger_first_load_progress_ratio": {"ledger"},
-    "ledger_verified_age_seconds": {"ledger"},
-    "ledger_corrections_total": {"ledger"},
-}
-LABELS = {metric.name: set(metric.labels) for metric in METRICS} | EXPECTED
+LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 ATTACHED = {"instance", "job"}
 HEALTH = "ledger-exporter-health"
 
@@ -28,10 +24,6 @@ def group_labels(expr: str) -> set[str]:
     """The labels an expression is summed by, or gives itself."""
     summed = {label for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(", ")}
     return summed | set(re.findall(r', "(\w+)", "[^"]*", "\w*", "[^"]*"\)', expr))
-
-
-def test_metrics_that_are_still_expected_are_not_there_yet():
-    assert EXPECTED.keys().isdisjoint(metric.name for metric in METRICS)
 
 
 def test_queries_parse(tmp_path):
@@ -79,7 +71,7 @@ def test_window_is_fixed_in_every_selector(query):
 
 @each_ledger_query
 def test_two_exporters_count_once(query):
-    once = re.compile(r"max without \(instance, pod\) \((?:rate\(|max_over_time\()?(ledger_\w+)")
+    once = re.compile(r"max without \(instance, pod\) \((?:rate\(|increase\(|max_over_time\()?(ledger_\w+)")
     assert [found[0] for found in SELECTOR.findall(query.expr)] == once.findall(query.expr)
 
 
@@ -107,6 +99,45 @@ def test_columns_show_what_the_queries_return():
                 assert step["options"]["indexByName"].keys() <= values | labels, (uid, panel["title"])
 
 
+@each_query
+def test_severity_is_fixed_in_every_threshold(query):
+    for selector in selectors(query.expr):
+        if "severity" in LABELS[selector.metric]:
+            assert selector.matchers["severity"][0] == "="
+
+
+@each_query
+def test_severity_is_one_the_threshold_has(query):
+    levels = {threshold.metric: threshold.defaults for threshold in CATALOGUE}
+    for selector in selectors(query.expr):
+        if selector.metric in levels:
+            assert selector.matchers["severity"][1] in levels[selector.metric]
+
+
+def test_thresholds_that_panels_can_draw_are_drawn():
+    """The others compare with what no panel shows over time, or are floors below which an alert is silent."""
+    drawn = {selector.metric for query in every for selector in selectors(query.expr)}
+    assert {threshold.metric for threshold in CATALOGUE} & drawn == {
+        "ledger_threshold_layer_waste_ratio",
+        "ledger_threshold_platform_corrections_per_hour",
+        "ledger_threshold_provider_spike_min_usd",
+        "ledger_threshold_provider_spike_ratio",
+        "ledger_threshold_quest_budget_used_ratio",
+        "ledger_threshold_quest_efficiency_drop_ratio",
+        "ledger_threshold_quest_efficiency_min_outcomes",
+        "ledger_threshold_quest_fast_burn_ratio",
+        "ledger_threshold_quest_task_usd",
+        "ledger_threshold_quest_waste_ratio",
+    }
+
+
+def test_colours_of_shares_begin_where_the_alerts_do_by_default():
+    defaults = {(threshold.scope, threshold.name): threshold.defaults for threshold in CATALOGUE}
+    used, wasted = defaults["quest", "budget_used_ratio"], defaults["quest", "waste_ratio"]
+    assert [value for value, _ in summary.BUDGET_USED[2:]] == [float(used["warning"]), float(used["critical"])]
+    assert summary.WASTE_SHARE[2][0] == float(wasted["warning"])
+
+
 def test_all_views_of_the_exporter_are_drawn():
     drawn = {selector.metric for query in every for selector in selectors(query.expr)}
     not_drawn = {metric.name for metric in METRICS if not metric.name.startswith("ledger_threshold_")} - drawn
@@ -115,7 +146,6 @@ def test_all_views_of_the_exporter_are_drawn():
         "ledger_charged_tasks",
         "ledger_charges_total",
         "ledger_day_recorded_spend_usd",
-        "ledger_impact_outcomes",
         "ledger_layer_impact_per_usd",
         "ledger_max_age_seconds",
         "ledger_provider_charges",

@@ -19,6 +19,11 @@ boards = pytest.mark.parametrize("board", list(BOARDS.values()), ids=list(BOARDS
 each_panel = pytest.mark.parametrize(
     "panel", [panel for _, panel in panels()], ids=[f"{uid}-{panel['title']}" for uid, panel in panels()]
 )
+each_ledger_panel = pytest.mark.parametrize(
+    "panel",
+    [panel for uid, panel in panels() if uid != "ledger-exporter-health"],
+    ids=[f"{uid}-{panel['title']}" for uid, panel in panels() if uid != "ledger-exporter-health"],
+)
 each_query = pytest.mark.parametrize("query", list(queries()), ids=str)
 
 
@@ -77,10 +82,20 @@ def test_variable_in_an_expression_is_one_the_board_has(board):
 
 
 @boards
-def test_alerts_are_annotations(board):
+def test_alerts_are_annotations_where_they_began(board):
     (annotation,) = board["annotations"]["list"]
     assert annotation["datasource"]["uid"] == "${datasource}"
-    assert annotation["expr"].startswith("ALERTS{")
+    assert annotation["useValueForTime"]
+    assert annotation["expr"].startswith("1000 * ALERTS_FOR_STATE{")
+    assert 'ALERTS{alertstate="firing"' in annotation["expr"]
+
+
+@boards
+def test_alerts_follow_what_is_chosen(board):
+    """Alerts that are of no quest, layer or provider are marked whatever is chosen."""
+    (annotation,) = board["annotations"]["list"]
+    names = {variable["name"] for variable in board["templating"]["list"]} & {"quest", "layer", "provider"}
+    assert set(re.findall(r'(\w+)=~"\$\1\|"', annotation["expr"])) == names
 
 
 @boards
@@ -128,6 +143,39 @@ def test_panel_has_a_title_and_a_definition(panel):
 @each_panel
 def test_panel_says_what_is_missing_when_it_is_empty(panel):
     assert panel["fieldConfig"]["defaults"]["noValue"]
+
+
+@each_panel
+def test_overrides_by_pattern_match_a_whole_legend(panel):
+    """Grafana puts ^ and $ around a pattern."""
+    legends = [target.get("legendFormat", "") for target in panel["targets"]]
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"]["id"] == "byRegexp":
+            assert any(re.fullmatch(override["matcher"]["options"], legend) for legend in legends)
+
+
+@each_ledger_panel
+def test_panel_says_which_controls_it_follows(panel):
+    """What a control cannot filter is not named, and where none can, the panel says so."""
+    exprs = [target["expr"] for target in panel["targets"]]
+    used = {name for expr in exprs for name in re.findall(r"\$\{?(quest|layer|provider|window)\b", expr)}
+    if any(target["range"] for target in panel["targets"]) and "timeFrom" not in panel:
+        used.add("time range")
+    told = re.search(r"Follows: ([^.;]*)", panel["description"])
+    if told is None:
+        assert used == set()
+        assert "no variable filters it" in panel["description"]
+    else:
+        assert {name.strip() for name in re.sub(r"\(.*?\)", "", told[1]).split(",")} == used
+
+
+@each_panel
+def test_panel_that_draws_a_threshold_says_what_is_dotted(panel):
+    draws = any("ledger_threshold_" in target["expr"] for target in panel["targets"])
+    if draws and panel["type"] == "timeseries":
+        assert "Dotted: " in panel["description"]
+    elif draws:
+        assert re.search(r"Alert (at|from): ", panel["description"])
 
 
 @each_panel

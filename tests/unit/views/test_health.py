@@ -32,6 +32,22 @@ def test_a_ledger_that_was_read_is_up_with_all_its_sources() -> None:
     assert found["ledger_rows_read_total"]["cost",] == 700
 
 
+def test_it_is_told_how_far_loading_is_and_how_long_ago_all_was_read() -> None:
+    """What is not known yet is absent; corrections are counted from 0."""
+    loading = LedgerHealth({"a": True}, progress=0.25, verified_age=3.5, corrections=2)
+    found = published(health.families(snapshot(**of(cost=loading))))
+
+    assert found["ledger_first_load_progress_ratio"] == {("cost",): 0.25}
+    assert found["ledger_verified_age_seconds"] == {("cost",): 3.5}
+    assert found["ledger_corrections_total"] == {("cost",): 2.0, ("impact",): 0.0, ("budget",): 0.0}
+
+
+def test_rejected_rows_are_not_told_before_all_are_loaded() -> None:
+    found = published(health.families(snapshot(cost=cost_figures(rejected={"cost": 3}, windows=("today", "7d")))))
+
+    assert "ledger_rows_rejected" not in found
+
+
 def test_a_ledger_is_down_if_any_of_its_sources_is() -> None:
     found = published(
         health.families(snapshot(**of(budget=LedgerHealth({"a": True, "b": False}, refreshes=1, failures=1))))

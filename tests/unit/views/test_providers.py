@@ -35,7 +35,7 @@ def test_a_ledger_without_output_tokens_publishes_none() -> None:
 
 def test_tasks_are_distinct_by_provider_and_over_all() -> None:
     table = spend((X, 0, usd("1")), (("B", "m", "x"), 0, usd("1")))
-    figures = cost_figures(table, tasks={("A", "t"): 0b11, ("B", "t"): 0b01, ("B", "u"): 0b01})
+    figures = cost_figures(table, tasks={"A": (1, 1, 1, 1, 1), "B": (2, 0, 2, 2, 2)}, all_tasks=(2, 1, 2, 2, 2))
     found = published(providers.families(snapshot(cost=figures)))
 
     assert found["ledger_provider_tasks"] == {

@@ -1,5 +1,6 @@
 -- The cost ledger in its reference columns; what is not finite becomes NULL, so a row is accepted where day and usd are not.
 select
+    id,
     instant,
     case when instant > '-infinity' and instant < 'infinity'
         then (instant at time zone 'UTC')::date - date '1970-01-01' end as day,
@@ -12,6 +13,7 @@ select
     case when tokens_out between -9223372036854775808 and 9223372036854775807 then tokens_out::bigint else 0 end as tokens_out
 from (
     select
+        ({id}) as id,
         ({created_at})::timestamptz as instant,
         ({cost_usd})::numeric as cost,
         ({provider})::text as provider,
@@ -22,3 +24,4 @@ from (
         ({tokens_out})::numeric as tokens_out
     from {relation}
 ) as ledger
+where {span}

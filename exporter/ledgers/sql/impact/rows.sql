@@ -1,7 +1,9 @@
 -- The impact ledger in its reference columns; what is not finite becomes NULL, so a row is accepted where day and usd are
 -- not NULL and the score is either absent or finite.
 select
+    id,
     instant,
+    updated,
     case when instant > '-infinity' and instant < 'infinity'
         then (instant at time zone 'UTC')::date - date '1970-01-01' end as day,
     case when cost between -1e100 and 1e100 then cost end as usd,
@@ -16,6 +18,8 @@ select
     nullif(layer, '') as layer
 from (
     select
+        ({id}) as id,
+        ({updated_at})::timestamptz as updated,
         ({created_at})::timestamptz as instant,
         ({cost_usd})::numeric as cost,
         ({impact_score})::float8 as score,
@@ -26,3 +30,4 @@ from (
         ({layer})::text as layer
     from {relation}
 ) as ledger
+where {span}

@@ -1,0 +1,82 @@
+"""The costliest tasks of today and yesterday, found again at each refresh at the cost of what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
+from itertools import islice
+
+from exporter.parts import Spend, TaskSpend
+from exporter.parts.ranges import add_sums
+
+TaskKey = tuple[str, str]
+"""A task and a quest, by their published labels."""
+
+Ranked = tuple[tuple[TaskKey, Spend], ...]
+_SPARE = 2000
+"""How many more candidates are kept than are published: so many newest tasks may pass them by."""
+
+
+class Costliest:
+    """Adds up what tasks were charged, piece by piece.
+
+    Most pieces stay from refresh to refresh, and are added once. Of their sum only the first are kept in order.
+    """
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._label: Callable[[tuple[str, str | None]], TaskKey] | None = None
+        self._pieces: dict[int, TaskSpend] = {}
+        self._sums: dict[TaskKey, Spend] = {}
+        self._candidates: set[TaskKey] | None = None
+        self._ordered: list[TaskKey] | None = None
+
+    def of(
+        self,
+        settled: Sequence[TaskSpend],
+        newest: Iterable[TaskSpend],
+        label: Callable[[tuple[str, str | None]], TaskKey],
+    ) -> Ranked:
+        """Return the tasks charged most, published under the labels given; ties go to the smaller task, then quest."""
+        self._follow(settled, label)
+        over: dict[TaskKey, Spend] = {}
+        for piece in newest:
+            for key, spend in piece.items():
+                add_sums(over, label(key), spend)
+        sums = {key: self._sums[key] for key in self._first(over)}
+        for key, spend in over.items():
+            sums[key] = self._sums[key] + spend if key in self._sums else spend
+        return tuple(nsmallest(self._top, sums.items(), key=_order))
+
+    def _follow(self, settled: Sequence[TaskSpend], label: Callable[[tuple[str, str | None]], TaskKey]) -> None:
+        pieces = {id(piece): piece for piece in settled}
+        if label != self._label or any(known not in pieces for known in self._pieces):
+            self._label, self._pieces, self._sums, self._candidates = label, {}, {}, None
+        added = [piece for known, piece in pieces.items() if known not in self._pieces]
+        for piece in added:
+            for raw, spend in piece.items():
+                key = label(raw)
+                before = self._sums.get(key)
+                self._sums[key] = spend if before is None else before + spend
+                if before is not None and spend.usd < 0:
+                    self._candidates = None  # who falls may fall below one that is not kept
+                elif self._candidates is not None:
+                    self._candidates.add(key)
+            self._ordered = None
+        self._pieces = pieces
+
+    def _first(self, over: Mapping[TaskKey, Spend]) -> Iterator[TaskKey]:
+        """Return the first of the settled tasks that are none of those given, as many as are published."""
+        wanted = self._top + len(over)
+        if self._candidates is None or len(self._candidates) < min(wanted, len(self._sums)):
+            self._candidates, self._ordered = set(self._sums), None
+        if self._ordered is None:
+            sums = [(key, self._sums[key]) for key in self._candidates]
+            self._ordered = [key for key, _ in nsmallest(max(wanted, self._top + _SPARE), sums, key=_order)]
+            self._candidates = set(self._ordered)
+        return islice((key for key in self._ordered if key not in over), self._top)
+
+
+def _order(item: tuple[TaskKey, Spend]) -> tuple[object, ...]:
+    (task, quest), spend = item
+    return spend.usd.copy_negate(), task.encode(), quest.encode()

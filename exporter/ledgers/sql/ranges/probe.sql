@@ -1,0 +1,5 @@
+-- Which functions the server has, and what type the ids have.
+select
+    (select count(distinct proname) from pg_proc where proname in ('pg_postmaster_start_time', 'pg_is_in_recovery')) = 2,
+    exists (select from pg_proc where proname = 'pg_current_snapshot'),
+    {id_type}

@@ -1,0 +1,2 @@
+-- The rows of the ledger that meet a condition: a part of state.sql.
+{rows}

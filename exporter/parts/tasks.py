@@ -1,0 +1,187 @@
+"""Distinct tasks, exactly: task ids as small numbers, and sets of numbers as roaring bitmaps.
+
+A set a provider and day is small, and a window is the size of a union. Sets can be taken away again, which a "last day seen"
+a task could not.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable, Mapping
+
+from pyroaring import BitMap
+
+from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
+
+_RECENT_NUMBERS = 20_000
+
+
+class TaskNumbers:
+    """Numbers tasks from 0 on, each once; shards of a ledger share one numbering.
+
+    A task is known by Python's hash of its id, 64 bits with a key of the process: two tasks are taken for one only where
+    these collide. Recently seen tasks are in a dictionary, all others in two sorted arrays: 12 bytes a task.
+    """
+
+    def __init__(self) -> None:
+        self._recent: dict[int, int] = {}
+        self._hashes = array("q")
+        self._numbers = array("I")
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def of(self, tasks: Iterable[str]) -> BitMap:
+        """Return the numbers of tasks, as a set."""
+        recent = self._recent
+        numbers = []
+        for task in tasks:
+            hashed = hash(task)
+            number = recent.get(hashed)
+            if number is None:
+                number = recent[hashed] = self._find(hashed)
+            numbers.append(number)
+        if len(recent) > _RECENT_NUMBERS:
+            self._store()
+        return BitMap(numbers)
+
+    def _find(self, hashed: int) -> int:
+        position = bisect_left(self._hashes, hashed)
+        if position < len(self._hashes) and self._hashes[position] == hashed:
+            return self._numbers[position]
+        self._count += 1
+        return self._count - 1
+
+    def _store(self) -> None:
+        """Move what is in the dictionary to the arrays, which stay sorted."""
+        from numpy import argsort, concatenate, frombuffer, int64, uint32  # noqa: PLC0415 - costs memory only large ledgers need
+
+        stored = len(self._hashes)
+        known = frombuffer(self._hashes, int64) if stored else frombuffer(b"", int64)
+        new = [(hashed, number) for hashed, number in self._recent.items() if not self._is_stored(hashed)]
+        hashes = concatenate([known, frombuffer(array("q", [hashed for hashed, _ in new]), int64)]) if new else known
+        if new:
+            numbers = concatenate(
+                [
+                    frombuffer(self._numbers, uint32) if stored else frombuffer(b"", uint32),
+                    frombuffer(array("I", [number for _, number in new]), uint32),
+                ]
+            )
+            order = argsort(hashes, kind="stable")
+            sorted_hashes, sorted_numbers = array("q"), array("I")
+            sorted_hashes.frombytes(hashes[order].tobytes())
+            sorted_numbers.frombytes(numbers[order].tobytes())
+            self._hashes, self._numbers = sorted_hashes, sorted_numbers
+        self._recent = {}
+
+    def _is_stored(self, hashed: int) -> bool:
+        position = bisect_left(self._hashes, hashed)
+        return position < len(self._hashes) and self._hashes[position] == hashed
+
+
+TaskSets = Mapping[tuple[str, int], BitMap]
+"""(provider, day) to the tasks charged by that provider on that day."""
+
+
+class Tasks:
+    """Sets of tasks by provider and day as of one day, and how many are in each window. Immutable; may be laid over another."""
+
+    def __init__(self, today: int, sets: TaskSets, base: Tasks | None = None) -> None:
+        """`base` is what these sets are laid over: the sum of both is the union."""
+        self.today = today
+        self._sets = sets
+        self._base = base
+        self._remembered: dict[Hashable, dict[str, tuple[BitMap, ...]]] = {}
+
+    def over(self, base: Tasks) -> Tasks:
+        """Return these sets laid over others."""
+        return Tasks(self.today, self._sets, base if self._base is None else _Both(self._base, base))
+
+    def counts(self, provider_of: Callable[[str], str]) -> dict[str, tuple[int, ...]]:
+        """Return the number of distinct tasks by provider, named as told, in each of the windows."""
+        own = self._unions(provider_of)
+        if self._base is None:
+            return {provider: tuple([len(tasks) for tasks in windows]) for provider, windows in own.items()}
+        below = self._base.merged(provider_of)
+        counts = {
+            provider: tuple([len(tasks) for tasks in windows])
+            for provider, windows in below.items()
+            if provider not in own
+        }
+        for provider, windows in own.items():
+            others = below.get(provider)
+            counts[provider] = tuple(
+                [
+                    len(tasks)
+                    if others is None
+                    else len(others[position]) + tasks.difference_cardinality(others[position])
+                    for position, tasks in enumerate(windows)
+                ]
+            )
+        return counts
+
+    def merged(self, provider_of: Callable[[str], str]) -> Mapping[str, tuple[BitMap, ...]]:
+        """Return the union in each window by provider, remembered with the function."""
+        if self._base is None:
+            return self._unions(provider_of)
+        if provider_of not in self._remembered:
+            self._remembered[provider_of] = _united(self._base.merged(provider_of), self._unions(provider_of))
+        return self._remembered[provider_of]
+
+    def _unions(self, provider_of: Callable[[str], str]) -> dict[str, tuple[BitMap, ...]]:
+        remembered = ("own", provider_of)
+        if remembered not in self._remembered:
+            found: dict[str, list[list[BitMap]]] = {}
+            for (provider, day), tasks in self._sets.items():
+                age = self.today - day
+                if age >= 0:
+                    windows = found.setdefault(provider_of(provider), [[] for _ in WINDOWS])
+                    for position in WINDOWS_BY_AGE[min(age, RECENT_DAYS)]:
+                        windows[position].append(tasks)
+            self._remembered[remembered] = {
+                provider: tuple([BitMap.union(*sets) if sets else BitMap() for sets in windows])
+                for provider, windows in found.items()
+            }
+        return self._remembered[remembered]
+
+
+class _Both(Tasks):
+    """The union of two layers of sets."""
+
+    def __init__(self, one: Tasks, other: Tasks) -> None:
+        super().__init__(one.today, {})
+        self._one, self._other = one, other
+
+    def merged(self, provider_of: Callable[[str], str]) -> Mapping[str, tuple[BitMap, ...]]:
+        """Return the union in each window by provider, remembered with the function."""
+        if provider_of not in self._remembered:
+            self._remembered[provider_of] = _united(self._one.merged(provider_of), self._other.merged(provider_of))
+        return self._remembered[provider_of]
+
+
+Unions = Mapping[str, tuple[BitMap, ...]]
+"""Provider to the tasks in each of the windows."""
+
+
+def _united(one: Unions, other: Unions) -> dict[str, tuple[BitMap, ...]]:
+    united = dict(one)
+    for provider, windows in other.items():
+        below = united.get(provider)
+        united[provider] = windows if below is None else tuple([a | b for a, b in zip(below, windows, strict=True)])
+    return united
+
+
+def unite(sets: Iterable[TaskSets]) -> dict[tuple[str, int], BitMap]:
+    """Return the union of sets by provider and day."""
+    united: dict[tuple[str, int], BitMap] = {}
+    for each in sets:
+        for key, tasks in each.items():
+            united[key] = united[key] | tasks if key in united else tasks
+    return united
+
+
+def everyone(_: str) -> str:
+    """Name every provider alike: to count tasks over all of them."""
+    return ""

@@ -1,0 +1,345 @@
+"""The manifests: generated from the files everybody uses, valid by the schemas of Kubernetes, and as restricted as they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.kubernetes.__main__ import HERE, RULES, generate, main
+from exporter import __version__, config_file
+
+ROOT = HERE.parents[1]
+DASHBOARDS = ROOT / "grafana" / "dashboards"
+MANIFESTS = sorted(path for path in HERE.rglob("*.yaml") if path.name not in ("kustomization.yaml", "database.yaml"))
+OLDEST_KUBERNETES, NEWEST_KUBERNETES = "1.28", "1.37"
+CRD_MODULE = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+ANNOTATION_LIMIT = 256 * 1024
+"""Bytes of an object's annotations, where `kubectl apply` keeps the object as it was given."""
+
+Manifest = dict[str, Any]
+
+every_kubernetes = pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
+
+
+def documents(text: str) -> list[Manifest]:
+    """Every document of a YAML stream."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+@cache
+def kustomized(folder: str) -> str:
+    """What would be applied of a folder below deploy/kubernetes. The dashboards stand outside theirs."""
+    tools = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
+    outside = ["--load-restrictor=LoadRestrictionsNone"] if folder == "dashboards" else []
+    tool = next((command for name, command in tools.items() if shutil.which(name)), None)
+    if tool is None:
+        pytest.skip("neither kustomize nor kubectl is installed")
+    done = subprocess.run([*tool, *outside, HERE / folder], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def built(folder: str, kind: str) -> list[Manifest]:
+    """The objects of a kind in a built folder."""
+    return [manifest for manifest in documents(kustomized(folder)) if manifest["kind"] == kind]
+
+
+def the(manifests: list[Manifest]) -> Manifest:
+    """The only one."""
+    (one,) = manifests
+    return one
+
+
+def check(manifest: Manifest, version: str) -> None:
+    """Validate an object of Kubernetes' own strictly: unknown fields are errors."""
+    validator = pytest.importorskip("kubernetes_validate", reason="the package kubernetes-validate is not installed")
+    try:
+        validator.validate(manifest, version, strict=True)
+    except validator.ValidationError as error:
+        pytest.fail(f"{manifest['kind']} {manifest['metadata']['name']}: {error}")
+
+
+@pytest.fixture(scope="module")
+def crds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifest]:
+    """The schemas of the Prometheus operator by kind, from its Go module."""
+    if not shutil.which("go"):
+        pytest.skip("go is not installed, which fetches the operator's schemas")
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", CRD_MODULE],
+        cwd=tmp_path_factory.mktemp("go"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("the operator's schemas cannot be had here")
+    folder = Path(json.loads(done.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
+    names = {"ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
+    found = {
+        kind: yaml.safe_load((folder / f"monitoring.coreos.com_{name}.yaml").read_text())
+        for kind, name in names.items()
+    }
+    return {kind: _strict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]) for kind, crd in found.items()}
+
+
+def _strict(schema: Any) -> Any:
+    """A schema that knows no fields but those it names; patterns are left out, which are written for Go."""
+    if isinstance(schema, dict):
+        closed = {key: _strict(value) for key, value in schema.items() if key != "pattern"}
+        if isinstance(schema.get("properties"), dict):
+            closed.setdefault("additionalProperties", False)
+        return closed
+    return [_strict(one) for one in schema] if isinstance(schema, list) else schema
+
+
+class TestRules:
+    def test_the_committed_file_is_as_generated(self) -> None:
+        assert main(["--check"]) == 0
+
+    def test_the_check_can_fail(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A file that is missing, or differs in one character, fails the check; writing it makes the check pass."""
+        file = tmp_path / "rules.yaml"
+        assert main(["--check", f"--output={file}"]) == 1
+
+        file.write_text(generate() + "#")
+        assert main(["--check", f"--output={file}"]) == 1
+        assert "make manifests" in capsys.readouterr().err
+
+        assert main([f"--output={file}"]) == 0
+        assert main(["--check", f"--output={file}"]) == 0
+
+    def test_they_are_those_of_prometheus(self) -> None:
+        """Every file of rules, whole, under the name of its view."""
+        expected = {f"ledger-{file.stem}": yaml.safe_load(file.read_text()) for file in RULES.glob("*.yml")}
+
+        assert expected
+        assert expected == {rule["metadata"]["name"]: rule["spec"] for rule in documents(generate())}
+
+
+class TestDashboards:
+    def test_they_are_those_of_grafana(self) -> None:
+        """Every board, to the byte, with the label that Grafana's sidecar looks for."""
+        found = built("dashboards", "ConfigMap")
+
+        assert {file.name: file.read_text() for file in DASHBOARDS.glob("*.json")} == {
+            name: board for config_map in found for name, board in config_map["data"].items()
+        }
+        assert {config_map["metadata"]["labels"]["grafana_dashboard"] for config_map in found} == {"1"}
+
+    def test_none_is_left_out(self) -> None:
+        """Also where neither kustomize nor kubectl is installed."""
+        kustomization = yaml.safe_load((HERE / "dashboards" / "kustomization.yaml").read_text())
+        named = {name for generator in kustomization["configMapGenerator"] for name in generator["files"]}
+
+        assert {f"../../../grafana/dashboards/{file.name}" for file in DASHBOARDS.glob("*.json")} == named
+
+    def test_they_can_be_applied_by_the_client(self) -> None:
+        """Which keeps a copy of each object in an annotation."""
+        for config_map in built("dashboards", "ConfigMap"):
+            assert len(json.dumps(config_map, ensure_ascii=False).encode()) < ANNOTATION_LIMIT
+
+
+class TestSchemas:
+    @every_kubernetes
+    @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: str(file.relative_to(HERE)))
+    def test_every_file_is_valid_as_it_stands(self, file: Path, version: str) -> None:
+        for manifest in documents(file.read_text()):
+            if "monitoring.coreos.com" not in manifest["apiVersion"]:
+                check(manifest, version)
+
+    @every_kubernetes
+    @pytest.mark.parametrize("folder", [".", "base", "dashboards", "example"])
+    def test_what_is_applied_is_valid(self, folder: str, version: str) -> None:
+        for manifest in documents(kustomized(folder)):
+            if "monitoring.coreos.com" not in manifest["apiVersion"]:
+                check(manifest, version)
+
+    @every_kubernetes
+    def test_the_check_can_fail(self, version: str) -> None:
+        """A misspelt field is refused by a server only where it is asked to; here always."""
+        manifest = the(documents((HERE / "base" / "deployment.yaml").read_text()))
+        manifest["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+
+        with pytest.raises(pytest.fail.Exception, match="readynessProbe"):
+            check(manifest, version)
+
+    @pytest.mark.parametrize("folder", ["monitoring", "example"])
+    def test_what_the_operator_reads_is_valid(self, folder: str, crds: dict[str, Manifest]) -> None:
+        jsonschema = pytest.importorskip("jsonschema")
+        found = [manifest for kind in crds for manifest in built(folder, kind)]
+
+        assert len(found) == 1 + len(list(RULES.glob("*.yml")))
+        for manifest in found:
+            jsonschema.validate(manifest, crds[manifest["kind"]])
+
+    def test_the_operators_check_can_fail(self, crds: dict[str, Manifest]) -> None:
+        jsonschema = pytest.importorskip("jsonschema")
+        manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
+        manifest["spec"]["endpoints"][0]["intervall"] = "15s"
+
+        with pytest.raises(jsonschema.ValidationError, match="intervall"):
+            jsonschema.validate(manifest, crds["ServiceMonitor"])
+
+
+class TestDeployment:
+    @pytest.fixture(params=["base", "example"])
+    def deployment(self, request: pytest.FixtureRequest) -> Manifest:
+        return the(built(request.param, "Deployment"))
+
+    @pytest.fixture
+    def pod(self, deployment: Manifest) -> Manifest:
+        pod: Manifest = deployment["spec"]["template"]["spec"]
+        return pod
+
+    @pytest.fixture
+    def container(self, pod: Manifest) -> Manifest:
+        return the(pod["containers"])
+
+    def test_it_is_restricted(self, pod: Manifest, container: Manifest) -> None:
+        """What the Pod Security Standard `restricted` asks for, and a read-only root file system."""
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "privileged": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
+        assert all({"configMap", "secret"} & volume.keys() for volume in pod["volumes"])
+
+    def test_it_has_no_token(self, pod: Manifest) -> None:
+        """The exporter asks nothing of Kubernetes."""
+        assert pod["automountServiceAccountToken"] is False
+
+    def test_it_runs_as_the_user_of_the_image(self, pod: Manifest) -> None:
+        (user,) = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+        context = pod["securityContext"]
+
+        assert user == (str(context["runAsUser"]), str(context["runAsGroup"]))
+
+    def test_it_is_this_version(self, container: Manifest) -> None:
+        assert container["image"].endswith(f"ledger-exporter:{__version__}")
+
+    def test_it_says_how_much_it_needs(self, container: Manifest) -> None:
+        assert {"cpu", "memory"} == container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
+
+    def test_it_is_asked_by_http_whether_it_is_well(self, container: Manifest) -> None:
+        paths = {name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")}
+
+        assert paths == {"startupProbe": "/-/ready", "readinessProbe": "/-/ready", "livenessProbe": "/-/healthy"}
+
+    def test_a_changed_configuration_is_a_new_rollout(self, pod: Manifest) -> None:
+        (name,) = (volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume)
+
+        assert re.fullmatch(r"ledger-exporter-[a-z0-9]{10}", name)
+
+    def test_environment_of_services_is_off(self, pod: Manifest) -> None:
+        """A Service of this name would set variables that begin like the exporter's own."""
+        assert pod["enableServiceLinks"] is False
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize("folder", ["base", "example"])
+    def test_it_is_valid_and_its_secrets_are_mounted(self, folder: str, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("secret\n")
+        config_map = the([one for one in built(folder, "ConfigMap") if "ledger-exporter.yml" in one["data"]])
+        text = config_map["data"]["ledger-exporter.yml"]
+        container = the(the(built(folder, "Deployment"))["spec"]["template"]["spec"]["containers"])
+        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+
+        config = config_file.parse(text.replace("/run/secrets/ledger-exporter", str(tmp_path)), folder)
+
+        assert config.sources["platform"].password({})
+        assert mounts == {"/etc/ledger-exporter", "/run/secrets/ledger-exporter"}
+        assert all(str(path).startswith("/run/secrets/ledger-exporter/") for path in re.findall(r"_file: (\S+)", text))
+
+
+class TestWiring:
+    @pytest.fixture(params=[".", "example"])
+    def folder(self, request: pytest.FixtureRequest) -> str:
+        found: str = request.param
+        return found
+
+    def labels(self, folder: str) -> dict[str, str]:
+        found: dict[str, str] = the(built(folder, "Deployment"))["spec"]["template"]["metadata"]["labels"]
+        return found
+
+    def test_service_monitor_and_network_policy_find_the_pods(self, folder: str) -> None:
+        service, policy = the(built(folder, "Service")), the(built(folder, "NetworkPolicy"))
+        monitor = the(built(folder, "ServiceMonitor"))["spec"]
+
+        assert service["spec"]["selector"].items() <= self.labels(folder).items()
+        assert policy["spec"]["podSelector"]["matchLabels"].items() <= self.labels(folder).items()
+        assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert [one["port"] for one in monitor["endpoints"]] == [one["name"] for one in service["spec"]["ports"]]
+
+    def test_the_job_is_called_as_in_the_rules(self, folder: str) -> None:
+        """Prometheus' job is the value of a label of the Service."""
+        label = the(built(folder, "ServiceMonitor"))["spec"]["jobLabel"]
+        jobs = set(re.findall(r'job="([^"]+)"', "".join(file.read_text() for file in RULES.glob("*.yml"))))
+
+        assert jobs <= {the(built(folder, "Service"))["metadata"]["labels"][label]}
+
+    def test_nothing_comes_in_or_goes_out_unnamed(self, folder: str) -> None:
+        policy = the(built(folder, "NetworkPolicy"))["spec"]
+        ways_out = [sorted(port["port"] for port in rule["ports"]) for rule in policy["egress"]]
+
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert ways_out == [[53, 53], [5432]]
+        assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "metrics", "protocol": "TCP"}]]
+
+    def test_objects_have_unique_names(self, folder: str) -> None:
+        names = [(one["kind"], one["metadata"]["name"]) for one in documents(kustomized(folder))]
+
+        assert len(names) == len(set(names))
+
+
+class TestExample:
+    def test_everything_is_in_its_namespace_which_is_restricted(self) -> None:
+        namespace = the(built("example", "Namespace"))["metadata"]
+        others = [one["metadata"] for one in documents(kustomized("example")) if one["kind"] != "Namespace"]
+
+        assert {one["namespace"] for one in others} == {namespace["name"]}
+        assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+    def test_it_runs_a_pair_of_which_one_stays(self) -> None:
+        budget = the(built("example", "PodDisruptionBudget"))["spec"]
+        deployment = the(built("example", "Deployment"))["spec"]
+
+        assert deployment["replicas"] == 2
+        assert budget["maxUnavailable"] == 1
+        assert budget["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+
+    def test_the_database_has_one_address(self) -> None:
+        rule = the(built("example", "NetworkPolicy"))["spec"]["egress"][1]
+
+        assert rule["to"] == [{"ipBlock": {"cidr": "10.0.0.15/32"}}]
+
+    def test_what_the_operator_selects_by_release_has_the_label(self) -> None:
+        for kind in ("ServiceMonitor", "PrometheusRule"):
+            assert {one["metadata"]["labels"]["release"] for one in built("example", kind)} == {"kube-prometheus-stack"}
+
+
+def test_every_kustomization_names_files_that_exist() -> None:
+    """Also where neither kustomize nor kubectl is installed."""
+    for file in HERE.rglob("kustomization.yaml"):
+        for name in _files(yaml.safe_load(file.read_text())):
+            assert (file.parent / name).exists(), f"{file}: {name}"
+
+
+def _files(kustomization: Manifest) -> Iterator[str]:
+    yield from kustomization.get("resources", [])
+    for generator in kustomization.get("configMapGenerator", []):
+        yield from generator["files"]
+    yield from (patch["path"] for patch in kustomization.get("patches", []) if "path" in patch)
