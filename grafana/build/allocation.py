@@ -32,6 +32,8 @@ SPENT = by("quest", "ledger_quest_spend_usd", QUEST, TODAY)
 # The exporter's own remainder, and names that would be taken for one of this panel's, are folded and never ranked.
 RANKED = top(LARGEST, by("quest", "ledger_quest_budget_usd", QUEST, 'quest!~"(?i:other|no budget)"'))
 
+ALLOWED = by("quest", "ledger_threshold_quest_budget_used_ratio", QUEST, 'severity="critical"')
+
 HELD = fold("quest", BUDGET, RANKED)
 USED = fold("quest", f"({SPENT} and on (quest) {BUDGET})", RANKED)
 UNBUDGETED = f'label_replace(sum({SPENT} unless on (quest) {BUDGET}), "quest", "No budget", "", "")'
@@ -65,19 +67,20 @@ def quests() -> table.Panel:
     return listing(
         "How much of it is spent?",
         "Budget, spend today (UTC), what is left, and the share used of the same quests. Red: over-spent. "
-        "“No budget” is the spend of quests that have no allocation. Follows: quest; always today.",
+        "Alert at: the share from which the quest counts as overspent. “No budget” is the spend of quests that have no allocation. Follows: quest; always today.",
         [
             rows("A", HELD),
             rows("B", f"({USED}) or ({UNBUDGETED})"),
             rows("C", left),
             rows("D", share),
             rows("E", _leads(f"({USED}) or ({UNBUDGETED})")),
+            rows("F", f"{ALLOWED} and on (quest) {RANKED}"),
         ],
         [
             Column("quest", "Quest", properties=(link(_to_quest_or_all(), *_on_platform()), *WIDE)),
-            Column("Value #A", "Budget", USD, 95),
-            Column("Value #B", "Spent", USD, 95),
-            Column("Value #C", "Left", USD, 95, warned([(None, TEXT), (-LARGE, RED), (0, TEXT)])),
+            Column("Value #A", "Budget", USD, 85),
+            Column("Value #B", "Spent", USD, 85),
+            Column("Value #C", "Left", USD, 85, warned([(None, TEXT), (-LARGE, RED), (0, TEXT)])),
             Column(
                 "Value #D",
                 "Used",
@@ -85,6 +88,7 @@ def quests() -> table.Panel:
                 0,
                 (*gauge_cell([(None, TEXT), (0, GREEN), (0.9, ORANGE), (1, RED)], 1.5), _whole()),
             ),
+            Column("Value #F", "Alert at", SHARE, 70, (_whole(),)),
             Column("quest_id", "Quest id", properties=(*HIDDEN, Property(id_val="noValue", value=""))),
             Column("board", "Board", properties=HIDDEN),
             Column("choice", "Choice", properties=HIDDEN),

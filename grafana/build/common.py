@@ -273,6 +273,15 @@ def paint(panel: AnyPanel, colours: dict[str, str]) -> AnyPanel:
     return panel
 
 
+def threshold_line(colour: str) -> list[Property]:
+    """A dotted line: where an alert begins."""
+    return [
+        fixed(colour),
+        Property(id_val="custom.lineStyle", value={"fill": "dot", "dash": [0, 8]}),
+        Property(id_val="custom.fillOpacity", value=0),
+    ]
+
+
 def link(*targets: dict[str, Any]) -> Property:
     """Where a click on a value leads."""
     return Property(id_val="links", value=list(targets))

@@ -116,7 +116,7 @@ def board(
     built = shell.build()
     built.panels = list(_panels(sections))
     content: dict[str, Any] = json.loads(JSONEncoder().encode(built))
-    content["annotations"] = {"list": [_alerts()]}
+    content["annotations"] = {"list": [_alerts(variables)]}
     return content
 
 
@@ -147,18 +147,26 @@ def _other_boards() -> dashboard.DashboardLink:
     )
 
 
-def _alerts() -> dict[str, Any]:
-    """Firing alerts of the ledger rules, as marks in every graph; the SDK has no words for Prometheus annotations."""
+def _alerts(variables: Sequence[Variable]) -> dict[str, Any]:
+    """Where alerts of the ledger rules that fire began, as marks in every graph: those of what is chosen, and those of no one's.
+
+    The value of the query is that instant. The alert itself, as long as it lasts, would be a block of colour over all lines. The SDK
+    has no words for Prometheus annotations.
+    """
+    names = {variable.build().name for variable in variables} & {"quest", "layer", "provider"}
+    chosen = [f'{name}=~"${name}|"' for name in sorted(names)]
+    ours = ", ".join(['view!=""', 'ledger!=""', 'severity=~"warning|critical"', *chosen])
+    began = f"1000 * ALERTS_FOR_STATE{{{ours}}}"
     return {
         "name": "Alerts",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "enable": True,
         "hide": False,
         "iconColor": RED,
-        "expr": 'ALERTS{alertstate="firing", view!="", ledger!=""}',
+        "expr": f'{began} and ignoring (alertstate) ALERTS{{alertstate="firing", {ours}}}',
         "step": "1m",
         "titleFormat": "{{alertname}}",
         "textFormat": "{{severity}} {{quest}} {{provider}}",
         "tagKeys": "severity,view",
-        "useValueForTime": False,
+        "useValueForTime": True,
     }

@@ -49,7 +49,7 @@ def tasks() -> table.Panel:
                 "Task",
                 properties=(link(to_platform("Task on the platform", "tasks", "__data.fields.task")), *WIDE),
             ),
-            Column("quest", "Quest", properties=(link(to_quest("__data.fields.quest")),)),
+            Column("quest", "Quest", width=180, properties=(link(to_quest("__data.fields.quest")),)),
             Column("layer", "Layer", width=85, properties=badge(LAYER_COLOURS)),
             Column("Value #B", "Impact", COUNT, 70),
             Column("Value #C", "Cost", USD, 75),

@@ -14,12 +14,14 @@ from grafana.build.common import (
     RED,
     SECONDS,
     SHARE,
+    TEXT,
     Place,
     figure,
     graph,
     instant,
     over_time,
     rows,
+    threshold_line,
 )
 from grafana.build.tables import NAME, Column, cell, listing, warned
 
@@ -199,7 +201,7 @@ def failures() -> timeseries.Panel:
 
 def rows_read() -> timeseries.Panel:
     """The database's load from refreshes."""
-    return graph(
+    panel = graph(
         "Rows read per refresh",
         "Rows of each ledger that a refresh reads on average. It follows what is new, not how large the ledger is.",
         COUNT,
@@ -211,7 +213,9 @@ def rows_read() -> timeseries.Panel:
                 "{{ledger}} {{instance}}",
             )
         ],
-    ).interval("1m")
+    )
+    # Refreshes may be further apart than the points are.
+    return panel.interval("1m").span_nulls(900_000)
 
 
 def first_load() -> timeseries.Panel:
@@ -241,13 +245,13 @@ def ledgers() -> table.Panel:
             rows("E", f"sum {by_ledger} ({_of('ledger_rows_rejected')})"),
         ],
         [
-            Column("ledger", "Ledger", width=90),
+            Column("ledger", "Ledger", width=75),
             Column("instance", "Exporter", properties=NAME),
-            Column("Value #A", "State", "", 80, _state_cell()),
-            Column("Value #B", "Newest row", "dateTimeFromNow", 150),
-            Column("Value #C", "Last read", "dateTimeFromNow", 150),
-            Column("Value #D", "Verified", SECONDS, 100),
-            Column("Value #E", "Rejected", COUNT, 90, warned([(None, "text"), (1, ORANGE)])),
+            Column("Value #A", "State", "", 65, _state_cell()),
+            Column("Value #B", "Newest row", "dateTimeFromNow", 135),
+            Column("Value #C", "Last read", "dateTimeFromNow", 135),
+            Column("Value #D", "Verified", SECONDS, 80),
+            Column("Value #E", "Rejected", COUNT, 80, warned([(None, "text"), (1, ORANGE)])),
         ],
         empty="no exporter",
     )
@@ -283,14 +287,19 @@ def rejected() -> timeseries.Panel:
 
 def corrections() -> timeseries.Panel:
     """Rows that had changed behind our back."""
-    return graph(
+    found = _per_hour("ledger_corrections_total")
+    panel = graph(
         "Corrections per hour",
         "Differences between settled rows and what was published, found and put right by the walk over the ledger: edits, deletions, "
-        "moves. An hour.",
+        "moves. Dotted: how many an hour an alert takes for usual.",
         COUNT,
-        [over_time("A", _per_hour("ledger_corrections_total"), "{{ledger}} {{instance}}")],
+        [
+            over_time("A", found, "{{ledger}} {{instance}}"),
+            over_time("B", f"max({_usual_corrections()}) and on () {found}", "Warning from"),
+        ],
         empty="no correction published",
-    ).interval("1m")
+    )
+    return panel.interval("1m").override_by_name("Warning from", threshold_line(TEXT))
 
 
 def folded() -> timeseries.Panel:
@@ -375,6 +384,10 @@ def _beside(process_metric: str) -> str:
     """A metric every process has, of the exporters alone."""
     own = process_metric if "{" in process_metric else _of(process_metric)
     return f"{own} and on (job, instance) {EXPORTERS}"
+
+
+def _usual_corrections() -> str:
+    return f'ledger_threshold_platform_corrections_per_hour{{{INSTANCE}, severity="warning"}}'
 
 
 def _per_hour(counter: str) -> str:

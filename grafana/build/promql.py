@@ -8,6 +8,7 @@ LAYER = 'layer=~"$layer"'
 PROVIDER = 'provider=~"$provider"'
 WINDOW = 'window="$window"'
 TODAY = 'window="today"'
+WEEK = 'window="7d"'
 MONTH = 'window="30d"'
 SETTLED = 'reason!="pending"'
 
@@ -65,6 +66,12 @@ def rate(labels: str, counter: str, *matchers: str) -> str:
     return f"sum by ({labels}) (max without (instance, pod) ({per_series}))"
 
 
+def last_hour(labels: str, counter: str, *matchers: str) -> str:
+    """Growth of `counter` in the hour before each instant, per `labels`; what alerts on pace compare."""
+    per_series = f"increase({counter}{{{', '.join(matchers)}}}[1h])"
+    return f"sum by ({labels}) (max without (instance, pod) ({per_series}))"
+
+
 def ratio(part: str, whole: str) -> str:
     """`part` over `whole`, absent where the whole is not above 0."""
     return f"{part} / ({whole} > 0)"
@@ -115,6 +122,16 @@ def per_day(labels: str, metric: str, *matchers: str) -> str:
     """
     selector = f"{metric}{{{', '.join((*matchers, TODAY))}}}"
     return f"sum by ({labels}) (max without (instance, pod) (max_over_time({selector}[23h55m] offset -1d)))"
+
+
+def agreed(values: str) -> str:
+    """The one value all series of `values` have, without labels; absent where they differ."""
+    return f"max({values}) == min({values})"
+
+
+def differing(values: str) -> str:
+    """All series of `values`; absent where they have one value in common, which is then `agreed`."""
+    return f"{values} unless on () ({agreed(values)})"
 
 
 def each_window(labels: str, metric: str, *matchers: str) -> str:

@@ -12,6 +12,7 @@ from grafana.build.common import (
     PROVIDER_COLOURS,
     SHARE,
     SKY,
+    TEXT,
     USD,
     Place,
     figure,
@@ -24,9 +25,28 @@ from grafana.build.common import (
     pie,
     rows,
     stacked,
+    threshold_line,
     to_quest,
 )
-from grafana.build.promql import PROVIDER, QUEST, WINDOW, by, fold, once, per_day, rate, ratio, top, total
+from grafana.build.promql import (
+    DAY_SECONDS,
+    MONTH,
+    PROVIDER,
+    QUEST,
+    TODAY,
+    WEEK,
+    WINDOW,
+    by,
+    fold,
+    last_hour,
+    newest_snapshot,
+    once,
+    per_day,
+    rate,
+    ratio,
+    top,
+    total,
+)
 from grafana.build.tables import NAME, Column, bar_cell, listing
 
 UID = "ledger-provider"
@@ -52,14 +72,15 @@ def build() -> dict[str, Any]:
         ],
         [
             ("", _figures()),
-            ("$provider by model and quest", [Place(models(), 0, 0, 13, 11), Place(quests(), 13, 0, 11, 11)]),
+            ("By model and quest: $provider", [Place(models(), 0, 0, 13, 11), Place(quests(), 13, 0, 11, 11)]),
             (
                 "Over time",
                 [
-                    Place(price(), 0, 0, 12, 9),
-                    Place(history(), 12, 0, 12, 9),
-                    Place(providers.rate_by_model(), 0, 9, 12, 9),
+                    Place(pace(), 0, 0, 12, 9),
+                    Place(providers.rate_by_model(), 12, 0, 12, 9),
+                    Place(price(), 0, 9, 12, 9),
                     Place(token_rate(), 12, 9, 12, 9),
+                    Place(history(), 0, 18, 24, 9),
                 ],
             ),
         ],
@@ -160,17 +181,58 @@ def quests() -> piechart.Panel:
     )
 
 
+def pace() -> timeseries.Panel:
+    """Whether it costs more than usual, and where the alert begins."""
+    allowed = by("provider", "ledger_threshold_provider_spike_ratio", PROVIDER, 'severity="warning"')
+    floor = by("provider", "ledger_threshold_provider_spike_min_usd", PROVIDER, 'severity="warning"')
+    spike = f"({allowed} * on (provider) ({_ordinary_day()}) / 24)"
+    panel = graph(
+        "Cost of the last hour",
+        "What was charged in the hour before each instant, as charges came in. Dotted: from where an alert calls it a spike, so "
+        "many times an hour of its ordinary day (the mean of the six days before), and never less than a floor; none in a "
+        "provider's first two days. Follows: provider, time range; all quests.",
+        USD,
+        [
+            over_time("A", last_hour("provider", "ledger_spend_usd_total", PROVIDER), "{{provider}}"),
+            over_time(
+                "B",
+                f"({spike} > on (provider) {floor}) or ({floor} and on (provider) {spike})",
+                "Warning from: {{provider}}",
+            ),
+        ],
+        empty="no charge in this time range",
+    ).override_by_regexp("^Warning from: .*", threshold_line(TEXT))
+    return paint(panel, PROVIDER_COLOURS)
+
+
+def _ordinary_day() -> str:
+    """Dollars of a day by provider: the mean of the six days before today, of fewer where it is younger, of two at least."""
+    before = f"({by('provider', 'ledger_provider_spend_usd', PROVIDER, WEEK)} - on (provider) {by('provider', 'ledger_provider_spend_usd', PROVIDER, TODAY)})"
+    seen = f"min by (provider) ({once('ledger_model_first_seen_timestamp_seconds', PROVIDER)})"
+    midnight = f"({newest_snapshot()} - {newest_snapshot()} % {DAY_SECONDS})"
+    days = f"clamp_max(({midnight} - on () group_right () {seen}) / {DAY_SECONDS} >= 2, 6)"
+    return f"({before} > 0) / on (provider) {days}"
+
+
 def price() -> timeseries.Panel:
     """What a million tokens cost, over time: a price jump is a step here, whatever the load."""
+    ranked = by("model", "ledger_model_spend_usd", PROVIDER, MONTH, at_end=True)
     cost = rate("model", "ledger_spend_usd_total", PROVIDER, QUEST)
     tokens = rate("model", "ledger_tokens_total", PROVIDER, QUEST)
     return (
         graph(
             "$ per 1M tokens by model",
             "Rate of cost over rate of tokens, per million: a price jump is a step, whatever the load. "
+            f"The {providers.MODELS} models that cost most in the last 30 days. "
             "Follows: provider, quest, time range.",
             USD,
-            [over_time("A", f"{MILLION} * {ratio(cost, tokens)}", "{{model}}")],
+            [
+                over_time(
+                    "A",
+                    f"{MILLION} * {ratio(cost, tokens)} and on (model) {top(providers.MODELS, ranked)}",
+                    "{{model}}",
+                )
+            ],
             empty="no charge in this time range",
         )
         .interval("5m")

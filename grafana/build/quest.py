@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import piechart, table, timeseries
+from grafana_foundation_sdk.builders import table, timeseries
 
 from grafana.build import controls, efficiency, providers, summary, utilization, waste
-from grafana.build.common import COUNT, GREEN, RED, USD, Place, fixed, graph, over_time, rows
-from grafana.build.promql import LAYER, QUEST, SETTLED, by, each_window, per_day, ratio
+from grafana.build.common import COUNT, GREEN, RED, TEXT, USD, Place, fixed, graph, over_time, rows, threshold_line
+from grafana.build.promql import LAYER, QUEST, SETTLED, TODAY, WEEK, by, each_window, per_day, ratio
 from grafana.build.tables import Column, listing
 
 UID = "ledger-quest"
@@ -27,10 +27,10 @@ def build() -> dict[str, Any]:
         ],
         [
             ("", summary.panels()),
-            ("$quest day by day", [Place(history(), 0, 0, 12, 9), Place(windows(), 12, 0, 12, 9)]),
-            ("Today and providers", [Place(utilization.today(), 0, 0, 8, 9), *_providers()]),
+            ("Day by day: $quest", [Place(history(), 0, 0, 12, 9), Place(windows(), 12, 0, 12, 9)]),
+            ("Today and providers", [*_today(), *_providers()]),
             ("Efficiency", [Place(efficiency.tasks(), 0, 0, 16, 13), *_efficiency()]),
-            ("Waste", [Place(waste.tasks(), 0, 0, 14, 12), Place(waste.costly(), 14, 0, 10, 12)]),
+            ("Waste", _waste()),
         ],
         time_from="now-24h",
     )
@@ -68,7 +68,8 @@ def windows() -> table.Panel:
             rows("B", each_window("window", "ledger_quest_spend_usd", QUEST)),
             rows("C", each_window("window", "ledger_quest_recorded_spend_usd", QUEST)),
             rows("D", ratio(f"({impact})", f"({cost})")),
-            rows("E", each_window("window", "ledger_waste_usd", QUEST, LAYER, SETTLED)),
+            # What has costs and no waste has none.
+            rows("E", f"{each_window('window', 'ledger_waste_usd', QUEST, LAYER, SETTLED)} or 0 * ({cost})"),
         ],
         [
             Column("window", "Window", width=90),
@@ -84,23 +85,43 @@ def windows() -> table.Panel:
 
 
 def impact_trend() -> timeseries.Panel:
-    """Whether the quest gets better."""
+    """Whether the quest gets better, and where the alert on a fall begins."""
+    week = by("quest", "ledger_quest_impact_per_usd", QUEST, WEEK)
+    today = by("quest", "ledger_quest_impact_per_usd", QUEST, TODAY)
+    outcomes = by("quest", "ledger_impact_outcomes", QUEST, TODAY)
+    enough = by("quest", "ledger_threshold_quest_efficiency_min_outcomes", QUEST, 'severity="warning"')
+    allowed = by("quest", "ledger_threshold_quest_efficiency_drop_ratio", QUEST, 'severity="warning"')
     panel = graph(
-        "Impact per $, 7 days",
-        "Impact per dollar of the last 7 days, as it stood at each instant; absent where nothing was spent. The history "
-        "begins with the first scrape. Follows: quest; all layers, always 30 days.",
+        "Impact per $ over time",
+        "Impact per dollar of the last 7 days, and of the day once it has enough settled outcomes to be judged, as they stood at "
+        "each instant; absent where nothing was spent. Dotted: a day below it is alerted on. Follows: quest, time range; all "
+        "layers.",
         COUNT,
-        [over_time("A", by("quest", "ledger_quest_impact_per_usd", QUEST, 'window="7d"'), "{{quest}}")],
+        [
+            over_time("A", week, "7 days: {{quest}}"),
+            over_time("B", f"{today} and on (quest) ({outcomes} >= on (quest) {enough})", "The day: {{quest}}"),
+            over_time("C", f"{allowed} * on (quest) {week}", "Warning below: {{quest}}"),
+        ],
         empty="nothing recorded yet",
     )
-    # Fine enough to show something soon after the first scrape.
-    return panel.time_from("30d").max_data_points(3000)
+    return panel.fill_opacity(0).override_by_regexp("^Warning below: .*", threshold_line(TEXT))
+
+
+def _today() -> list[Place]:
+    return [Place(utilization.today(), 0, 0, 12, 9), Place(utilization.pace(), 12, 0, 12, 9)]
 
 
 def _providers() -> list[Place]:
-    shares: piechart.Panel = providers.shares()
-    return [Place(shares, 8, 0, 7, 9), Place(providers.rate_by_provider(), 15, 0, 9, 9)]
+    return [Place(providers.shares(), 0, 9, 8, 9), Place(providers.rate_by_provider(), 8, 9, 16, 9)]
 
 
 def _efficiency() -> list[Place]:
     return [Place(efficiency.layers(), 16, 0, 8, 6), Place(impact_trend(), 16, 6, 8, 7)]
+
+
+def _waste() -> list[Place]:
+    return [
+        Place(waste.tasks(), 0, 0, 24, 12),
+        Place(waste.costly(), 0, 12, 12, 12),
+        Place(waste.share_by_quest(), 12, 12, 12, 12),
+    ]

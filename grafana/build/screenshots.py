@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlencode
@@ -34,6 +34,7 @@ QUIET = (
     "--disable-sync",
 )
 ERRORS = '[data-testid="data-testid Panel status error"], [aria-label="Panel status"], .panel-info-corner--error'
+LOADING = '.panel-loading, [aria-label="Panel loading bar"]'
 MARGIN = 16
 QUIET_MS = 1_000
 POLL_MS = 100
@@ -42,7 +43,7 @@ PATIENCE_MS = 60_000
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: its file, which board, with which variables, dark or light, how wide, and how much of its height."""
+    """One picture: its file, which board, with which variables, dark or light, how wide, how much of its height, since when."""
 
     file_name: str
     uid: str
@@ -50,10 +51,13 @@ class Shot:
     theme: str = "dark"
     width: int = 1280
     height: int | None = None
+    since: str = ""
 
     def url(self, grafana: str) -> str:
         """Its address, without Grafana's own menus."""
         query = {"orgId": "1", "theme": self.theme} | {f"var-{name}": text for name, text in self.variables.items()}
+        if self.since:
+            query |= {"from": self.since, "to": "now"}
         return f"{grafana.rstrip('/')}/d/{self.uid}/?{urlencode(query)}&kiosk"
 
 
@@ -61,7 +65,7 @@ class Shot:
 DOCUMENTED = (
     Shot("resources.png", resources.UID, {}, height=1800),
     Shot("quest.png", quest.UID, {"quest": "De Novo Enzyme Design"}, height=930),
-    Shot("provider.png", provider.UID, {"provider": "GLM"}),
+    Shot("provider.png", provider.UID, {"provider": "Bedrock"}),
     Shot("health.png", health.UID, {}, height=815),
 )
 
@@ -79,12 +83,13 @@ class Questions:
         page.on("response", self._judge)
 
     def wait_until_answered(self) -> None:
-        """Return when nothing has been asked for a while. Raises Error when that takes too long."""
+        """Return when nothing has been asked, and no panel waited, for a while. Raises Error when that takes too long."""
         deadline = monotonic() + PATIENCE_MS / 1000
         quiet_ms = 0
         while quiet_ms < QUIET_MS:
             self._page.wait_for_timeout(POLL_MS)
-            quiet_ms = 0 if self._open else quiet_ms + POLL_MS
+            waiting = self._open or self._page.query_selector(LOADING)
+            quiet_ms = 0 if waiting else quiet_ms + POLL_MS
             if monotonic() > deadline:
                 raise Error(f"{self._page.url} was not complete in time")
 
@@ -158,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--variable", action="append", default=[], metavar="NAME=VALUE", help="with --every: of the boards (repeatable)"
     )
+    parser.add_argument(
+        "--since", default="", metavar="now-1h", help="begin of the time range (by default each board's own)"
+    )
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -166,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=options.chromium, args=list(QUIET))
             for shot in _every(options) if options.every else DOCUMENTED:
-                complaints += take(browser, options.grafana_url, shot, options.output)
+                complaints += take(browser, options.grafana_url, replace(shot, since=options.since), options.output)
     except Error as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -40,7 +40,7 @@ WASTED = total_or_zero("impact", "ledger_waste_usd", QUEST, LAYER, SETTLED, WIND
 SETTLED_COST = total("ledger_impact_cost_usd", QUEST, LAYER, WINDOW)
 
 BUDGET_USED: tuple[Step, ...] = ((None, TEXT), (0, GREEN), (0.9, ORANGE), (1, RED))
-WASTE_SHARE: tuple[Step, ...] = ((None, TEXT), (0, GREEN), (0.2, ORANGE), (0.4, RED))
+WASTE_SHARE: tuple[Step, ...] = ((None, TEXT), (0, GREEN), (0.25, ORANGE), (0.5, RED))
 DATA_AGE: tuple[Step, ...] = ((None, TEXT), (0, GREEN), (120, ORANGE), (900, RED))
 
 
@@ -119,7 +119,7 @@ def forecast() -> stat.Panel:
             "of the budget. From 01:00 UTC on. Follows: quest.",
             USD,
             [instant("A", spend, "spend"), instant("B", ratio(spend, BUDGET), "of budget")],
-            empty="not yet known",
+            empty="none known",
         )
         .override_by_name("spend", [Property(id_val="decimals", value=2)])
         .override_by_name("of budget", _share_of(BUDGET_USED))
@@ -132,7 +132,7 @@ def wasted() -> stat.Panel:
         figure(
             "Wasted ($window)",
             "Cost of settled outcomes that burnt tokens and produced nothing, and its share of the cost of all "
-            "settled outcomes (both from the impact ledger). Pending outcomes are not counted. "
+            "settled outcomes (both from the impact ledger): orange from 25 %, red from 50 %. Pending outcomes are not counted. "
             "Follows: quest, layer, window.",
             USD,
             [instant("A", WASTED, "wasted"), instant("B", ratio(WASTED, SETTLED_COST), "of cost")],

@@ -11,16 +11,30 @@ from grafana.build.common import (
     RED,
     SHARE,
     SKY,
+    TEXT,
     USD,
+    VERMILLION,
     Place,
     fixed,
     graph,
     named,
     over_time,
     rows,
+    threshold_line,
     transformation,
 )
-from grafana.build.promql import QUEST, TODAY, latest, of_this_day, projected, ratio, total, total_or_zero
+from grafana.build.promql import (
+    QUEST,
+    TODAY,
+    by,
+    last_hour,
+    latest,
+    of_this_day,
+    projected,
+    ratio,
+    total,
+    total_or_zero,
+)
 
 DAY_SPEND = latest("day", "ledger_day_spend_usd")
 DAY_BUDGET = latest("day", "ledger_day_budget_usd")
@@ -73,19 +87,49 @@ def today() -> timeseries.Panel:
     panel = graph(
         "Today so far",
         "Spend since 00:00 UTC as it grew, against the budget, and where it was heading: spend at 24:00 UTC if the day "
-        "went on as it had so far (from 01:00 UTC on). Follows: quest.",
+        "went on as it had so far (from 01:00 UTC on). Dotted: what the quests together may spend before each of them is "
+        "alerted on, a warning and critical. Follows: quest.",
         USD,
         [
             over_time("A", of_this_day(total("ledger_quest_budget_usd", QUEST)), "Budget"),
             over_time("B", of_this_day(spent), "Spend"),
             over_time("C", of_this_day(f"({projected(spent)})"), "Projected at 24:00"),
+            over_time("D", of_this_day(f"({_limit('warning')})"), "Warning from"),
+            over_time("E", of_this_day(f"({_limit('critical')})"), "Critical from"),
         ],
         empty="nothing known of today",
     ).time_from("now/d")
     panel.override_by_name("Budget", [fixed(GREEN), _number("custom.fillOpacity", 0)])
     panel.override_by_name("Spend", [fixed(RED), _number("custom.fillOpacity", 40)])
+    panel.override_by_name("Warning from", threshold_line(TEXT))
+    panel.override_by_name("Critical from", threshold_line(VERMILLION))
     dashes = Property(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]})
     return panel.override_by_name("Projected at 24:00", [fixed(PINK), dashes, _number("custom.fillOpacity", 0)])
+
+
+def pace() -> timeseries.Panel:
+    """How fast a budget burns."""
+    budget = by("quest", "ledger_quest_budget_usd", QUEST)
+    allowed = by("quest", "ledger_threshold_quest_fast_burn_ratio", QUEST, 'severity="critical"')
+    return graph(
+        "Spend of the last hour",
+        "What was charged in the hour before each instant, as charges came in. Dotted: an hour's share of the budget, times "
+        "what the threshold for fast burn allows; above it the alert is critical if the budget will not last the day. "
+        "Follows: quest, time range.",
+        USD,
+        [
+            over_time("A", last_hour("quest", "ledger_spend_usd_total", QUEST), "{{quest}}"),
+            over_time("B", f"{allowed} * on (quest) {budget} / 24", "Critical from: {{quest}}"),
+        ],
+        empty="no charge in this time range",
+    ).override_by_regexp("^Critical from: .*", threshold_line(VERMILLION))
+
+
+def _limit(severity: str) -> str:
+    """What the chosen quests may spend together before each is alerted on; absent if one of them never is."""
+    budget = by("quest", "ledger_quest_budget_usd", QUEST)
+    share = by("quest", "ledger_threshold_quest_budget_used_ratio", QUEST, f'severity="{severity}"')
+    return f"sum({budget} * on (quest) {share}) and on () (count({budget}) == count({budget} and on (quest) {share}))"
 
 
 def _as_instant(days: str) -> str:

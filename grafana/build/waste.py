@@ -1,7 +1,7 @@
 # ruff: noqa: FBT003  the SDK's builders take their booleans by position
 """Waste: which tasks burnt tokens and produced nothing?"""
 
-from grafana_foundation_sdk.builders import barchart, bargauge, stat, table
+from grafana_foundation_sdk.builders import barchart, bargauge, stat, table, timeseries
 from grafana_foundation_sdk.builders import common as options
 from grafana_foundation_sdk.models import common as choices
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue as Property
@@ -13,25 +13,43 @@ from grafana.build.common import (
     LAYER_COLOURS,
     REASON_COLOURS,
     RED,
+    SHARE,
     TEXT,
     USD,
     WHOLE,
     Place,
     bars,
     figure,
+    graph,
     house,
     instant,
     link,
+    over_time,
     paint,
     rows,
+    threshold_line,
     to_platform,
     to_quest,
     transformation,
 )
-from grafana.build.promql import LAYER, QUEST, SETTLED, WINDOW, by, top, total_or_zero
+from grafana.build.promql import (
+    LAYER,
+    QUEST,
+    SETTLED,
+    WEEK,
+    WINDOW,
+    agreed,
+    by,
+    differing,
+    known_zero,
+    ratio,
+    top,
+    total_or_zero,
+)
 from grafana.build.tables import HIDDEN, NAME, WIDE, Column, badge, bar_cell, listing
 
 WORST = 15
+COSTLIEST = 10
 QUESTS = 10
 NOTHING = "none known"
 UNKNOWN = "unknown"
@@ -46,8 +64,9 @@ def panels() -> list[Place]:
         Place(quests(), 4, 0, 12, 12),
         Place(reasons(), 16, 0, 8, 5),
         Place(layers(), 16, 5, 8, 7),
-        Place(tasks(), 0, 12, 14, 17),
-        Place(costly(), 14, 12, 10, 17),
+        Place(tasks(), 0, 12, 24, 17),
+        Place(costly(), 0, 29, 12, 12),
+        Place(share_by_layer(), 12, 29, 12, 12),
     ]
 
 
@@ -73,7 +92,7 @@ def tokens() -> stat.Panel:
         [instant("A", total_or_zero("impact", "ledger_waste_tokens", QUEST, LAYER, SETTLED, WINDOW))],
         empty=UNKNOWN,
         colour=((None, TEXT), (1, RED)),
-    ).decimals(1)
+    )
 
 
 def pending() -> stat.Panel:
@@ -107,11 +126,17 @@ def quests() -> barchart.Panel:
         .targets([rows("A", _because("low_impact", worst)), rows("B", _because("unscored", worst))])
         .with_transformation(transformation("filterFieldsByName", exclude={"names": ["Time"]}))
         .with_transformation(transformation("joinByField", byField="quest", mode="outer"))
+        # The largest first, by both reasons together.
+        .with_transformation(
+            transformation("calculateField", mode="reduceRow", reduce={"reducer": "sum"}, alias="both")
+        )
+        .with_transformation(transformation("sortBy", fields={}, sort=[{"field": "both", "desc": True}]))
+        .with_transformation(transformation("filterFieldsByName", exclude={"names": ["both"]}))
         .x_field("quest")
         .orientation(choices.VizOrientation.HORIZONTAL)
         .stacking(choices.StackingMode.NORMAL)
         .show_value(choices.VisibilityMode.NEVER)
-        .x_tick_label_max_length(22)
+        .x_tick_label_max_length(20)
         .bar_width(0.8)
         .group_width(0.8)
         .fill_opacity(80)
@@ -158,6 +183,53 @@ def layers() -> bargauge.Panel:
     return paint(panel, LAYER_COLOURS)
 
 
+def share_by_layer() -> timeseries.Panel:
+    """Whether the layers get better, and where the alert begins."""
+    cost = by("layer", "ledger_impact_cost_usd", QUEST, LAYER, WEEK)
+    wasted = by("layer", "ledger_waste_usd", QUEST, LAYER, SETTLED, WEEK)
+    allowed = by("layer", "ledger_threshold_layer_waste_ratio", LAYER, 'severity="warning"')
+    return paint(
+        _share_wasted(
+            "Share wasted by layer, 7 days",
+            "layer",
+            ratio(f"({wasted} or 0 * {cost})", cost),
+            f"({allowed} and on (layer) {cost})",
+            "Follows: quest, layer, time range; the alert is on all quests together; always 7 days.",
+        ),
+        LAYER_COLOURS,
+    )
+
+
+def share_by_quest() -> timeseries.Panel:
+    """Whether a quest gets better, and where the alert begins."""
+    cost = by("quest", "ledger_impact_cost_usd", QUEST, LAYER, WEEK)
+    wasted = by("quest", "ledger_waste_usd", QUEST, LAYER, SETTLED, WEEK)
+    allowed = by("quest", "ledger_threshold_quest_waste_ratio", QUEST, 'severity="warning"')
+    return _share_wasted(
+        "Share wasted, 7 days",
+        "quest",
+        ratio(f"({wasted} or 0 * {cost})", cost),
+        f"({allowed} and on (quest) {cost})",
+        "Follows: quest, layer, time range; the alert is on all layers together; always 7 days.",
+    )
+
+
+def _share_wasted(title: str, label: str, share: str, allowed: str, follows: str) -> timeseries.Panel:
+    panel = graph(
+        title,
+        "Cost of wasted outcomes over the cost of all settled outcomes of the last 7 days, as it stood at each instant. "
+        f"Dotted: the share from which an alert warns, if the sum is large enough to matter. {follows}",
+        SHARE,
+        [
+            over_time("A", share, f"{{{{{label}}}}}"),
+            over_time("B", agreed(allowed), "Warning from"),
+            over_time("C", differing(allowed), f"Warning from: {{{{{label}}}}}"),
+        ],
+        empty="no cost known in this time range",
+    )
+    return panel.fill_opacity(0).override_by_regexp("^Warning from.*", threshold_line(TEXT))
+
+
 def tasks() -> table.Panel:
     """The heaviest wasted tasks."""
     heaviest = top(WORST, by("task, quest, layer, reason, title", "ledger_wasted_task_tokens", QUEST, LAYER, SETTLED))
@@ -194,17 +266,17 @@ def tasks() -> table.Panel:
 
 def costly() -> table.Panel:
     """The most expensive tasks right now, finished or not: where a runaway shows first."""
+    costliest = top(COSTLIEST, by("task, quest", "ledger_costly_task_usd", QUEST))
+    allowed = by("quest", "ledger_threshold_quest_task_usd", QUEST, 'severity="critical"')
     return listing(
         "The costliest tasks since yesterday",
         "Charges of today and yesterday (UTC) by task, finished or not: a runaway loop shows here before its outcome is "
-        "booked. The exporter publishes the platform's costliest (50 by default). Follows: quest; always two days.",
+        "booked. Alert from: what the quest's threshold allows a task while it goes on. The exporter publishes the platform's "
+        "costliest (50 by default). Follows: quest; always two days.",
         [
-            rows("A", top(WORST, by("task, quest", "ledger_costly_task_usd", QUEST))),
-            rows(
-                "B",
-                f"{by('task, quest', 'ledger_costly_task_tokens', QUEST)} and on (task, quest) "
-                f"{top(WORST, by('task, quest', 'ledger_costly_task_usd', QUEST))}",
-            ),
+            rows("A", costliest),
+            rows("B", f"{by('task, quest', 'ledger_costly_task_tokens', QUEST)} and on (task, quest) {costliest}"),
+            rows("C", f"0 * {costliest} + on (quest) group_left () {allowed}"),
         ],
         [
             Column(
@@ -214,7 +286,8 @@ def costly() -> table.Panel:
             ),
             Column("quest", "Quest", properties=(link(to_quest("__data.fields.quest")),)),
             Column("Value #A", "Cost", USD, 125, bar_cell(GREY)),
-            Column("Value #B", "Tokens", COUNT, 90),
+            Column("Value #C", "Alert from", USD, 85),
+            Column("Value #B", "Tokens", COUNT, 80),
         ],
         sort="Cost",
         empty="none known among the costliest",
@@ -224,7 +297,16 @@ def costly() -> table.Panel:
 
 def _because(reason: str, worst: str) -> str:
     wasted = by("quest", "ledger_waste_usd", QUEST, LAYER, f'reason="{reason}"', WINDOW)
-    return f"sort_desc({wasted} and on (quest) {worst})"
+    # Grafana calls the values of a query that answers alone otherwise: so each has a 0 for the other's quests.
+    return f"({wasted} and on (quest) {worst}) or 0 * {worst} or {_in_words(worst)}"
+
+
+def _in_words(worst: str) -> str:
+    """A bar of 0 whose name says why there are no others: Grafana 9 has no words of the panel's own for an empty bar chart."""
+    known = known_zero("impact")
+    nothing = f"{known} unless on () {worst}"
+    unknown = f"vector(0) unless on () ({known} or {worst})"
+    return f'label_replace({nothing}, "quest", "nothing wasted", "", "") or label_replace({unknown}, "quest", "nothing known", "", "")'
 
 
 def _of_these(metric: str, heaviest: str) -> str:
