@@ -51,12 +51,13 @@ def _queries(template: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Case:
-    """A promtool test: its name, its file's interval, and when which alert is expected to fire or not."""
+    """A promtool test: its name, its file's interval, when which alert is expected to fire or not, what else is evaluated."""
 
     view: str
     name: str
     interval_seconds: int
     checks: tuple[tuple[int, str, bool], ...]
+    expressions: tuple[str, ...]
 
     def of(self, alert: str) -> list[tuple[int, bool]]:
         """When, in order, an alert is checked, and whether it then fires."""
@@ -94,7 +95,8 @@ def cases() -> tuple[Case, ...]:
 def _case(document: dict[str, Any], test: dict[str, Any]) -> Case:
     checks = tuple(
         (seconds(check["eval_time"]), check["alertname"], bool(check["exp_alerts"]))
-        for check in test["alert_rule_test"]
+        for check in test.get("alert_rule_test", ())
     )
+    expressions = tuple(check["expr"] for check in test.get("promql_expr_test", ()))
     (rule_file,) = document["rule_files"]
-    return Case(Path(rule_file).stem, test["name"], seconds(document["evaluation_interval"]), checks)
+    return Case(Path(rule_file).stem, test["name"], seconds(document["evaluation_interval"]), checks, expressions)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import yaml
 
+from tests import rules
 from tests.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -44,12 +45,56 @@ def test_alerts_fire_when_and_only_when_they_ought_to(file: Path) -> None:
     assert code == 0, output
 
 
-def test_they_would_fail_if_an_alert_were_different(tmp_path: Path) -> None:
-    """A check that cannot fail is none."""
+def paired(series: str) -> list[str]:
+    """A series as each of two exporters side by side has it; one that names its exporter stays as it is."""
+    if "instance=" in series:
+        return [series]
+    name, _, labels = series.rstrip("}").partition("{")
+    return [f'{name}{{instance="{instance}"{", " if labels else ""}{labels}}}' for instance in ("a", "b")]
+
+
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
+def test_a_pair_of_exporters_alerts_as_one_does(file: Path, tmp_path: Path) -> None:
+    """The same figures, labels and texts at the same time, to the last case."""
+    tests = yaml.safe_load(file.read_text())
+    tests["rule_files"] = [str(file.parent / rule_file) for rule_file in tests["rule_files"]]
+    for case in tests["tests"]:
+        case["input_series"] = [
+            given | {"series": series} for given in case["input_series"] for series in paired(given["series"])
+        ]
+    pair = tmp_path / "pair.yml"
+    pair.write_text(yaml.safe_dump(tests))
+
+    code, output = promtool("test", "rules", pair)
+
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("expr", "about"), [("vector(1) < 0", "{}: fires"), ("vector(1)", "healthy platform")], ids=["never", "always"]
+)
+@pytest.mark.parametrize("alert", [rule.alert for rule in rules.alerts()])
+def test_they_would_fail_if_an_alert_were_broken(alert: str, expr: str, about: str, tmp_path: Path) -> None:
+    """A check that cannot fail is none: one that never fires is found out, and one that always does."""
+    (view,) = (rule.view for rule in rules.alerts() if rule.alert == alert)
+    broken = yaml.safe_load((PROMETHEUS / "rules" / f"{view}.yml").read_text())
+    for group in broken["groups"]:
+        group["rules"] = [rule | {"expr": expr} if rule.get("alert") == alert else rule for rule in group["rules"]]
+    (tmp_path / "broken.yml").write_text(yaml.safe_dump(broken))
+    for file in TEST_FILES:
+        tests = yaml.safe_load(file.read_text())
+        tests["tests"] = [case for case in tests["tests"] if case["name"].startswith(about.format(alert))]
+        if tests["rule_files"] == [f"../rules/{view}.yml"] and tests["tests"]:
+            (tmp_path / file.name).write_text(yaml.safe_dump(tests | {"rule_files": ["broken.yml"]}))
+
+    assert 1 in {promtool("test", "rules", file)[0] for file in tmp_path.glob(f"{view}*.yml")}
+
+
+def test_they_would_fail_if_an_alert_came_a_minute_earlier(tmp_path: Path) -> None:
     shutil.copytree(PROMETHEUS / "rules", tmp_path / "rules")
     shutil.copytree(PROMETHEUS / "tests", tmp_path / "tests")
-    rules = tmp_path / "rules" / "allocation.yml"
-    rules.write_text(rules.read_text().replace("for: 30m", "for: 29m"))
+    broken = tmp_path / "rules" / "allocation.yml"
+    broken.write_text(broken.read_text().replace("for: 30m", "for: 29m"))
 
     assert promtool("test", "rules", tmp_path / "tests" / "allocation.yml")[0] == 1
 
@@ -66,9 +111,9 @@ def test_amtool_accepts_the_example() -> None:
 
 def test_promtool_accepts_every_query_of_the_runbooks(tmp_path: Path) -> None:
     queries = [query for page in RUNBOOKS for query in blocks(page, "promql")]
-    rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
+    records = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "queries.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}))
+    file.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": records}]}))
 
     code, output = promtool("check", "rules", file)
 
