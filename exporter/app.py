@@ -22,7 +22,7 @@ from exporter.snapshot import Reference, Reload
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 0.5
-_LOAD_SECONDS = 1.0
+_LOAD_SECONDS = 5.0
 """For how long a ledger is loaded before what is known of it is published."""
 
 

@@ -235,15 +235,24 @@ def cost_figures(
 
 def update_counters(counters: Counters, part: CostPart, labels: Labeller) -> dict[Key, Spend]:
     """Feed a newly read cost ledger to the counters; return them. The heaviest label sets find a place first."""
-    labelled = part.spend.regroup(part.spend.labels, labels.charge)
-    weight = {key: labelled.window(key, "30d").usd.copy_negate() for key in labelled.present()}
+    everything, refunds = WINDOWS.index("all"), part.refunds.sums
+    gross = {
+        key: sums[everything] - refunds[key][everything] if key in refunds else sums[everything]
+        for key, sums in part.spend.sums.items()
+        if sums[everything].rows
+    }
+    recent = part.spend.recent_keys()
+    new = [key for key in recent if not counters.knows(key)]
+    if new:
+        labelled = part.spend.regroup(part.spend.labels, labels.charge)
 
-    def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
-        label_set = labels.charge(key)
-        return weight[label_set], tuple(str(label).encode() for label in label_set)
+        def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
+            label_set = labels.charge(key)
+            weight = labelled.window(label_set, "30d").usd.copy_negate()
+            return weight, tuple(str(label).encode() for label in label_set)
 
-    gross = {key: part.spend.window(key, "all") - part.refunds.window(key, "all") for key in part.spend.present()}
-    return counters.update(gross, sorted(part.spend.recent_keys(), key=order), labels.charge, labels.own_charge)
+        recent = [*sorted(new, key=order), *recent]
+    return counters.update(gross, recent, labels.charge, labels.own_charge)
 
 
 def impact_figures(part: ImpactPart, windows: tuple[str, ...], labels: Labeller, config: Config) -> ImpactFigures:

@@ -37,6 +37,10 @@ class Counters:
         """Return how many label sets have found no place of their own."""
         return len(self._crowded_out)
 
+    def knows(self, key: Key) -> bool:
+        """Tell whether a raw key has found its place."""
+        return key in self._folds
+
     def rebase(self) -> None:
         """Take what is read next as a new beginning: not as growth, though it may differ from what was read last."""
         self._last = None

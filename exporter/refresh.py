@@ -97,6 +97,7 @@ class Refresh:
         self._admission = Admission(assembly.admission_limits(config.limits, 0))
         self._halvings = 0
         self._labels: assembly.Labeller | None = None
+        self._admitted: tuple[Admission, assembly.Parts] | None = None
         self._costliest = Costliest(config.costly.top)
         self._decided_for: tuple[int, frozenset[str]] | None = None
         self._counters = Counters(config.limits.combinations)
@@ -220,7 +221,11 @@ class Refresh:
         try:
             with transaction.savepoint(_SHARE_TOGETHER):
                 parts = transaction.hold(together([reader.refresh(question, transaction.number) for reader in readers]))
-        except SourceError:
+        except Stopped:
+            raise
+        except Exception as error:  # read on its own, each ledger says what is wrong, and the others are not hidden
+            if not isinstance(error, SourceError):
+                log.exception("reading ledgers together failed unexpectedly", extra={"source": source})
             for reader in readers:
                 reader.troubled = True
             return []
@@ -439,7 +444,7 @@ class Refresh:
         return True
 
     def _snapshot(self, parts: assembly.Parts, now: datetime) -> Snapshot:
-        assembly.admit_labels(self._admission, parts)
+        self._admit_labels(parts)
         labels = self._labeller()
         cost_figures = impact_figures = budget_figures = None
         if parts.cost is not None:
@@ -463,6 +468,12 @@ class Refresh:
             reload=self.reload,
         )
 
+    def _admit_labels(self, parts: assembly.Parts) -> None:
+        """Let new labels in, once for the same parts."""
+        if self._admitted is None or self._admitted[0] is not self._admission or self._admitted[1] is not parts:
+            assembly.admit_labels(self._admission, parts)
+            self._admitted = self._admission, parts
+
     def _labeller(self) -> assembly.Labeller:
         """Return how everything is labelled now: the same object while that does not change, for what is remembered by it."""
         labels = assembly.Labeller(dict(self._quest_labels), self._admission.folds())
@@ -474,7 +485,7 @@ class Refresh:
         """Feed the counters, once for each newly read cost ledger."""
         known = parts.cost is not None and "all" in parts.cost.windows and not self.is_loading
         if known and parts.cost is not None and parts.cost is not self._counted:
-            assembly.admit_labels(self._admission, parts)
+            self._admit_labels(parts)
             labels = self._labeller()
             self._counted = parts.cost
             self._counter_values = assembly.update_counters(self._counters, parts.cost, labels)

@@ -26,6 +26,8 @@ RANGE_ROWS = 10_000
 LEDGER_SHARE = 1_000
 REREAD_ROWS = 20_000
 CHUNK_ROWS = 20_000
+MANY_ROWS = 100_000
+"""So many newest rows, where reading them failed, are not tried again: the ledger is loaded anew, piece by piece."""
 UNINDEXED_ROWS = 20_000
 SETTLING_SECONDS = 6 * 3600
 """How long after its outcomes settle a range stays small: until then its rows are updated."""
@@ -170,9 +172,19 @@ class Reader:
         now = int(question.now.timestamp() * 1_000_000)
         if self._today is not None and question.today < self._today:
             self._forget()  # the clock was set back: what days were put together can not be taken apart
+        if self.troubled and (yield from self._is_flooded(question)):
+            self._forget()
         if self._newest_span is None:
             return (yield from self._begin(question, connection, now))
         return (yield from self._follow(question, connection, now))
+
+    def _is_flooded(self, question: Question) -> Dialogue[bool]:
+        """Tell whether very many rows came to the newest range at once: a ledger was restored, or filled from another."""
+        if self._newest_span is None:
+            return False
+        span = Span(self._newest_span.start, self._newest_end(question))
+        (((count, _),),) = yield [self.ledger.cut(span, MANY_ROWS)]
+        return bool(count >= MANY_ROWS)
 
     def _begin(self, question: Question, connection: int, now: int) -> Dialogue[Part]:
         end = self._newest_end(question)
@@ -245,10 +257,9 @@ class Reader:
             if moves_end:
                 self._tail.enter_newest(former.end, end)
         dirty = self._dirty | self._grown_up(question)
-        if (
-            self._now is not None and now < self._now * 1_000_000
-        ):  # the clock was set back: what is newest is so no more
-            dirty |= {each.start for each in tiling.between(now, int(self._now * 1_000_000) + 1)}
+        if self._now is not None:  # a clock set back leaves rows of the future in ranges: which ones, time changes
+            low, high = sorted((now, int(self._now * 1_000_000)))
+            dirty |= {each.start for each in tiling.between(low + 1, high + 1) if low < high}
         dirty |= self._pruned(state)
         if reset or self.walk.cycles > self._cycles:
             dirty.add(self._future.start)
@@ -371,27 +382,27 @@ class Reader:
         (rows,) = yield [self.ledger.ids(self._tail.floor, span)]
         return rows
 
-    def _updates_since(self) -> Dialogue[tuple[Result, int] | None]:
-        """Ask for the rows updated since the last refresh, and how many of those known before there are."""
+    def _updates_since(self) -> Dialogue[tuple[Result, tuple[int, int]] | None]:
+        """Ask for the rows updated since the last refresh, and for number and sum of those known before."""
         updates = self._updates
         if not self._able.updates_indexed or updates.latest is None or updates.since is None:
             return None
-        rows, ((count,),) = yield [
+        rows, ((count, updated_sum),) = yield [
             self.ledger.updated(updates.latest, MAX_UPDATES),
-            self.ledger.updated_count(updates.since, updates.latest),
+            self.ledger.updated_sum(updates.since, updates.latest),
         ]
-        return rows, int(count)
+        return rows, (int(count), int(updated_sum))
 
-    def _note_updates(self, found: tuple[Result, int] | None, now: int) -> Dialogue[None]:
+    def _note_updates(self, found: tuple[Result, tuple[int, int]] | None, now: int) -> Dialogue[None]:
         """Note which ranges hold rows that were updated: what is known of updates changes in the same step."""
         self._dirty |= self._starts_of((yield from self._all_updates(found, now)))
 
-    def _all_updates(self, found: tuple[Result, int] | None, now: int) -> Dialogue[list[int]]:
+    def _all_updates(self, found: tuple[Result, tuple[int, int]] | None, now: int) -> Dialogue[list[int]]:
         """Return the instants of rows that were updated; all are asked for where some must have been overlooked."""
         updates = self._updates
         if not self._able.updates_indexed:
             return []
-        if found is not None and len(found[0]) < MAX_UPDATES and updates.are_as_known(found[1], found[0]):
+        if found is not None and len(found[0]) < MAX_UPDATES and updates.are_as_known(*found[1], found[0]):
             return updates.add(found[0])
         since = updates.begin(now) if updates.since is None else updates.since
         (rows,) = yield [self.ledger.updated(since, MAX_UPDATES)]

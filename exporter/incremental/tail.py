@@ -91,6 +91,10 @@ class Tail:
             self._sum -= row
 
 
+RowName = tuple[str, int]
+"""An id, and which row of that id it is, from 1 on."""
+
+
 class Updates:
     """The rows updated in the last hour, as last seen; or the latest of them, where they are very many."""
 
@@ -98,6 +102,7 @@ class Updates:
         self.since: int | None = None
         self.latest: int | None = None
         self._known: dict[RowName, tuple[int, int]] = {}
+        self._sum = 0
 
     def begin(self, now: int) -> int:
         """Return since when to ask for all of them, in microseconds."""
@@ -108,7 +113,7 @@ class Updates:
         now = _named(rows)
         changed = [instant for row, (updated, instant) in now.items() if self._known.get(row) != (updated, instant)]
         changed += [instant for row, (_, instant) in self._known.items() if row not in now]
-        self._known = now
+        self._know(now)
         self.since = max(since, min(updated for updated, _ in now.values()) if len(rows) >= MAX_UPDATES else since)
         self.latest = max((updated for updated, _ in now.values()), default=since)
         return changed
@@ -119,14 +124,17 @@ class Updates:
         for row, (updated, instant) in _named(rows).items():
             if row in self._known:
                 changed.append(self._known[row][1])
+                self._sum -= self._known[row][0]
             self._known[row] = (updated, instant)
+            self._sum += updated
             changed.append(instant)
             self.latest = max(self.latest or updated, updated)
         return changed
 
-    def are_as_known(self, count: int, moved: Result) -> bool:
-        """Tell whether so many rows are left of those known before, once those that were updated again have moved."""
-        return count == len(self._known.keys() - _named(moved).keys())
+    def are_as_known(self, count: int, updated_sum: int, moved: Result) -> bool:
+        """Tell whether number and sum of when they were updated are those that are known, but for rows that have moved on."""
+        moved_on = [self._known[row][0] for row in _named(moved) if row in self._known]
+        return (count, updated_sum) == (len(self._known) - len(moved_on), self._sum - sum(moved_on))
 
     def advance(self, now: int) -> None:
         """Forget what was updated too long ago."""
@@ -136,11 +144,10 @@ class Updates:
         if self.since is None or since <= self.since:
             return
         self.since = since
-        self._known = {row: entry for row, entry in self._known.items() if entry[0] > since}
+        self._know({row: entry for row, entry in self._known.items() if entry[0] > since})
 
-
-RowName = tuple[str, int]
-"""An id, and which row of that id it is, from 1 on."""
+    def _know(self, rows: dict[RowName, tuple[int, int]]) -> None:
+        self._known, self._sum = rows, sum(updated for updated, _ in rows.values())
 
 
 def _named(rows: Result) -> dict[RowName, tuple[int, int]]:

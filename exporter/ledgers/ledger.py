@@ -15,7 +15,10 @@ from exporter.parts import Part
 from exporter.parts.ranges import RangePart
 from exporter.parts.settled import Settled
 
-_IDENTITY = "concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(), to_regclass(%(relation)s)::oid)"
+_IDENTITY = (
+    "concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(),"
+    " to_regclass(%(relation)s)::oid, pg_relation_filenode(to_regclass(%(relation)s)))"
+)
 
 _UNASKED: Mapping[str, object] = {"settled_before": "infinity"}
 """Parameters of columns that not every question asks for."""
@@ -178,7 +181,7 @@ class Ledger(ABC, Generic[C]):
         """Ask for the rows updated since an instant, at most `size`, the latest first."""
         return self._ask("ranges/updated", span.finite(self.instant), {"since": span.instant_text(since), "size": size})
 
-    def updated_count(self, since: int, until: int) -> Query:
-        """Ask how many rows were updated after one instant and not after another."""
+    def updated_sum(self, since: int, until: int) -> Query:
+        """Ask for number and sum of when rows were updated, after one instant and not after another."""
         parameters = {"since": span.instant_text(since), "until": span.instant_text(until)}
-        return self._ask("ranges/updated_count", span.finite(self.instant), parameters)
+        return self._ask("ranges/updated_sum", span.finite(self.instant), parameters)

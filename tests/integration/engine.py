@@ -1,0 +1,159 @@
+"""The incremental engine as the tests see it: made small, so that little makes it work hard, and looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from unittest.mock import patch
+
+from exporter import refresh
+from exporter.errors import SourceError
+from exporter.incremental import reader as reading
+from exporter.incremental import tail, walk
+from exporter.incremental.reader import Reader
+from exporter.incremental.walk import summary
+from exporter.ledgers.budget import Budget
+from exporter.ledgers.ledger import Ledger
+from exporter.ledgers.source import Query, Question, Result, Transaction
+from exporter.ledgers.span import Span
+from exporter.parts.days import MICROSECONDS_A_DAY
+from exporter.parts.ranges import BEGINNING, Range
+from tests.integration.product import Product
+from tests.oracle import Key, Options
+
+SMALL = {
+    (Ledger, "newest_rows"): 4,
+    (Budget, "newest_rows"): 4,
+    (reading, "RANGE_ROWS"): 8,
+    (reading, "SMALL_ROWS"): 3,
+    (reading, "CHUNK_ROWS"): 6,
+    (reading, "REREAD_ROWS"): 6,
+    (reading, "SETTLING_SECONDS"): 600,
+    (tail, "OVERLAP_IDS"): 3,
+    (tail, "MARK_SECONDS"): 10,
+    (tail, "_STEP"): 2,
+    (walk, "ROWS"): 12,
+    (walk, "SECONDS"): 60,
+    (walk, "RANGE_COST_ROWS"): 1,
+    (walk, "HURRY"): 4,
+}
+"""Sizes with which a few dozen rows are frozen, merged, split, found late and walked over."""
+
+
+@contextmanager
+def small(**others: int) -> Iterator[None]:
+    """Run the engine with small sizes; others by their name in `tail` or `reader`."""
+    with ExitStack() as stack:
+        for (place, name), value in SMALL.items():
+            stack.enter_context(patch.object(place, name, others.get(name, value)))
+        for name, value in others.items():
+            for module in (tail, reading):
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, value))
+        yield
+
+
+class Engine(Product):
+    """An exporter whose readers can be looked at, and which walks when told."""
+
+    def __init__(self, shards: Sequence[str], options: Options | None = None) -> None:
+        super().__init__(shards, options)
+        self._shards = shards
+
+    @property
+    def inner(self) -> refresh.Refresh:
+        """The refresh itself."""
+        return self._refresh
+
+    @property
+    def readers(self) -> dict[tuple[str, str], Reader]:
+        """The readers by ledger and source."""
+        return dict(self._refresh._readers)  # noqa: SLF001
+
+    def reader(self, ledger: str) -> Reader:
+        """The reader of a ledger in the first source."""
+        return self.readers[ledger, "shard0"]
+
+    def rows_of_a_refresh(self, now: datetime) -> dict[str, int]:
+        """Refresh; return how many rows of each ledger were read."""
+        before = {ledger: one.rows_read for (ledger, _), one in self.readers.items()}
+        self.refresh(now)
+        return {ledger: one.rows_read - before[ledger] for (ledger, _), one in self.readers.items()}
+
+    def caught_up(self, now: datetime) -> dict[Key, float]:
+        """Refresh until nothing is carried over."""
+        for _ in range(200):
+            published = self.refresh(now)
+            errors = [health.error for health in self._refresh._health.values() if health.error]  # noqa: SLF001
+            assert not errors
+            if not any(reader.carried_over for reader in self.readers.values()):
+                return published
+        raise AssertionError("what is carried over never ends")
+
+    def walked(self, now: datetime, cycles: int = 2) -> dict[Key, float]:
+        """Refresh and walk until every range was read again, and what was found is published."""
+        wanted = None
+        for _ in range(1000):
+            self.refresh(now)
+            readers = [reader for reader in self.readers.values() if reader.tiling is not None]
+            if wanted is None:
+                wanted = {id(reader): reader.walk.cycles + cycles for reader in readers}
+            if all(reader.walk.cycles >= wanted.get(id(reader), 0) for reader in readers):
+                return self.caught_up(now)
+            self._refresh.verify(now)
+        raise AssertionError("the walk never ends")
+
+    def check_tiling(self) -> None:
+        """Check that ranges tile all instants outside the newest one, none crossing midnight but those of many days."""
+        for (ledger, _), reader in self.readers.items():
+            if reader.tiling is None:
+                continue
+            ranges = list(reader.tiling)
+            newest = reader._newest_span  # noqa: SLF001
+            future = reader._future  # noqa: SLF001
+            assert newest is not None
+            assert future is not None
+            edges = [BEGINNING if reader.is_complete else reader.loaded_from, *(each.end for each in ranges)]
+            assert [each.start for each in ranges] == edges[:-1], f"{ledger}: a gap or an overlap"
+            assert (edges[-1], newest.end) == (newest.start, future.start), (
+                f"{ledger}: the newest range is not the rest"
+            )
+            for each in ranges:
+                days = each.start // MICROSECONDS_A_DAY == (each.end - 1) // MICROSECONDS_A_DAY
+                assert each.start < each.end
+                assert days or not each.part.rows or ledger == "budget", f"{ledger}: a range crosses midnight"
+
+    def check_parts(self, now: datetime, grace: timedelta = timedelta(hours=24)) -> None:
+        """Check that every part is what the ledger says of its range, and that the running totals are their sum."""
+        question = Question(now, grace)
+        for (ledger, source), reader in self.readers.items():
+            if reader.tiling is None:
+                continue
+            with self._sources[source].snapshot() as transaction:
+                for each in reader.tiling:
+                    part = transaction.hold(reader.ledger.read(Span(each.start, each.end), question))
+                    again = Range.of(each.start, each.end, part, now.timestamp())
+                    known, true = (summary([one], reader.ledger.rankings) for one in (each, again))
+                    for forgotten in ("task_spend", *reader.ledger.rankings):  # that of days which are over
+                        if not known[forgotten]:
+                            del known[forgotten], true[forgotten]
+                    assert known == {name: true[name] for name in known}, f"{ledger}: a part is not its range"
+            settled = reader.settled
+            assert settled is not None
+            assert settled.rows == sum(each.part.rows for each in reader.tiling)
+
+
+@contextmanager
+def broken_off(at: int, times: int = 1_000_000) -> Iterator[None]:
+    """Let so many batches of questions be asked, then so many fail."""
+    ask, asked = Transaction._ask, count()  # noqa: SLF001
+
+    def ask_or_break(transaction: Transaction, queries: Sequence[Query]) -> list[Result]:
+        if at <= next(asked) < at + times:
+            raise SourceError("broken off")
+        return ask(transaction, queries)
+
+    with patch.object(Transaction, "_ask", ask_or_break):
+        yield
