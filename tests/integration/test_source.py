@@ -22,7 +22,8 @@ from exporter.config import BudgetLedger, CostLedger, ProviderPattern
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
 from exporter.ledgers.cost import Families
-from exporter.ledgers.source import Question, Source
+from exporter.ledgers.source import Question, Source, Transaction
+from exporter.parts import CostPart, TaskNumbers
 from exporter.refresh import Refresh
 from exporter.snapshot import Snapshot
 from tests import postgres
@@ -38,6 +39,16 @@ ANY = Families([ProviderPattern(pattern="codex", family="Codex")])
 CHARGE = (
     "insert into cost_ledger (id, created_at, provider, quest_id, cost_usd) values (1, '2026-04-10 11:00Z', %s, %s, %s)"
 )
+
+
+def read_charges(transaction: Transaction, ledger: CostLedger) -> CostPart:
+    """Read a cost ledger whole."""
+    return cost.read_whole(transaction, ledger, QUESTION, ANY, TaskNumbers())
+
+
+def charges(part: CostPart) -> int:
+    """The number of charges in a part."""
+    return sum(spend.charges for _, _, spend in part.spend.rows())
 
 
 @contextlib.contextmanager
@@ -113,7 +124,7 @@ class TestReadOnly:
         platform.execute("create view booking as select * from book()")
         with source(database) as opened, opened.snapshot() as transaction:
             ledger = COST.model_copy(update={"relation": "booking"})
-            message = refused(lambda: cost.read(transaction, ledger, QUESTION, ANY))
+            message = refused(lambda: read_charges(transaction, ledger))
 
         assert "read-only transaction" in message
         assert platform.execute("select count(*) from cost_ledger").fetchall() == [(0,)]
@@ -134,16 +145,16 @@ class TestOneSnapshot:
         """All views of one refresh agree, whatever happens while it reads."""
         with source(database) as opened:
             with opened.snapshot() as transaction:
-                before = cost.read(transaction, COST, QUESTION, ANY)
+                before = read_charges(transaction, COST)
                 platform.execute(CHARGE, ("codex", "q", 5))
                 platform.execute("insert into quest_budget_allocations values ('q', 'Q', '2026-04-10', 10, 5)")
-                allocations = budget.read(transaction, BUDGET, QUESTION)
-                again = cost.read(transaction, COST, QUESTION, ANY)
+                allocations = budget.read_whole(transaction, BUDGET, QUESTION)
+                again = read_charges(transaction, COST)
             with opened.snapshot() as transaction:
-                after = (cost.read(transaction, COST, QUESTION, ANY), budget.read(transaction, BUDGET, QUESTION))
+                after = read_charges(transaction, COST), budget.read_whole(transaction, BUDGET, QUESTION)
 
-        assert (before.rows, allocations.rows, again.rows) == (0, 0, 0)
-        assert tuple(part.rows for part in after) == (1, 1)
+        assert (charges(before), allocations.allocations.present(), charges(again)) == (0, [], 0)
+        assert (charges(after[0]), after[1].allocations.present()) == (1, [("q",)])
 
     def test_a_failed_question_does_not_change_the_snapshot(
         self, database: str, platform: psycopg.Connection[Any]
@@ -153,7 +164,7 @@ class TestOneSnapshot:
             platform.execute(CHARGE, ("codex", "q", 5))
             with pytest.raises(SourceError), transaction.savepoint():
                 transaction.rows("select 1/0", {})
-            rows = cost.read(transaction, COST, QUESTION, ANY).rows
+            rows = charges(read_charges(transaction, COST))
 
         assert rows == 0
 
@@ -176,7 +187,7 @@ class TestOneSnapshot:
         platform.execute(CHARGE, ("codex", "q", 5))
         ledger = COST.model_copy(update={"columns": {"created_at": "timestamp '2026-04-10 01:00'"}})
         with source(database) as opened, opened.snapshot() as transaction:
-            part = cost.read(transaction, ledger, QUESTION, ANY)
+            part = read_charges(transaction, ledger)
 
         assert part.spend.window(("Codex", None, "q"), "today").usd == 5
 
@@ -437,7 +448,7 @@ class TestOddDatabases:
                 b"insert into cost_ledger values (1, '2026-04-10 11:00Z', 'codex', 'caf\xe9', 't\xff', 'q\xfe', 1, 2, 5)"
             )
         with source(ascii_database) as opened, opened.snapshot() as transaction:
-            part = cost.read(transaction, COST, QUESTION, ANY)
+            part = read_charges(transaction, COST)
 
         ((key, _, spend),) = part.spend.rows()
         assert key == ("Codex", "caf\N{REPLACEMENT CHARACTER}", "q\N{REPLACEMENT CHARACTER}")
@@ -453,7 +464,7 @@ class TestOddDatabases:
         }
         ledger = COST.model_copy(update={"columns": columns})
         with source(database) as opened, opened.snapshot() as transaction:
-            part = cost.read(transaction, ledger, QUESTION, ANY)
+            part = read_charges(transaction, ledger)
 
         ((key, _, spend),) = part.spend.rows()
         assert key == ("Codex", "{m}%s", "100% {q}")
@@ -466,7 +477,7 @@ class TestOddDatabases:
         platform.execute('alter table "odd %s".cost_ledger rename to "Cost {0} ""Ledger"""')
         with source(database) as opened, opened.snapshot() as transaction:
             ledger = COST.model_copy(update={"relation": '"odd %s"."Cost {0} ""Ledger"""'})
-            rows = cost.read(transaction, ledger, QUESTION, ANY).rows
+            rows = charges(read_charges(transaction, ledger))
 
         assert rows == 1
 
