@@ -105,7 +105,7 @@ CATALOGUE: tuple[Threshold, ...] = (
         warning="1",
     ),
     _threshold(
-        "provider", "spike_ratio", "How many times its ordinary day's pace a provider may cost for an hour.", warning="3",
+        "provider", "spike_ratio", "How many times its ordinary day's pace a provider may cost for an hour.", warning="4",
     ),
     _threshold(
         "provider", "spike_min_usd", "US dollars in an hour up to which a provider's pace is no matter.", warning="5",

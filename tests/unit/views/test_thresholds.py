@@ -44,7 +44,7 @@ def test_every_published_quest_provider_and_layer_has_all_of_its_thresholds() ->
         for quest in ("Tau", "other")
         for severity, level in (("notice", 0.5), ("info", 0.75), ("warning", 0.9), ("critical", 1.0))
     }
-    assert found["ledger_threshold_provider_spike_ratio"] == {("GLM", "warning"): 3.0}
+    assert found["ledger_threshold_provider_spike_ratio"] == {("GLM", "warning"): 4.0}
     assert found["ledger_threshold_layer_waste_ratio"] == {("Forge", "warning"): 0.3}
 
 
