@@ -261,7 +261,9 @@ class Reader:
             low, high = sorted((now, int(self._now * 1_000_000)))
             dirty |= {each.start for each in tiling.between(low + 1, high + 1) if low < high}
         dirty |= self._pruned(state)
-        if reset or self.walk.cycles > self._cycles:
+        # Without ids nothing tells of a row booked for a day to come; while there are few of them they are read again.
+        unguarded = self._tail is None and self._future.part.rows <= self.ledger.newest_rows
+        if reset or unguarded or self.walk.cycles > self._cycles:
             dirty.add(self._future.start)
         future_dirty = self._future.start in dirty and not moves_end
         dirty -= {self._future.start}

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -761,6 +761,15 @@ def test_a_ledger_without_ids_is_known_by_time_and_walk(books: Books) -> None:
         check([books.dsn], SOON, engine.refresh(SOON))
         books.book("cost", [charge(ago(9), "late")])
         check([books.dsn], SOON, engine.walked(SOON))
+
+
+def test_a_budget_for_a_day_to_come_is_looked_at_again_at_once(books: Books) -> None:
+    """Budgets have no ids to find it by; one without an amount counts as rejected though its day is far."""
+    books.book("budget", [("q1", "Alpha", ago(0).date(), 10, 1)])
+    with Engine([books.dsn]) as engine:
+        check([books.dsn], NOON, engine.refresh(NOON))
+        books.book("budget", [("q1", "Alpha", date(9999, 12, 31), None, 1)])
+        check([books.dsn], SOON, engine.refresh(SOON))
 
 
 def test_a_ledger_without_an_index_is_read_whole(books: Books) -> None:
