@@ -98,7 +98,11 @@ def _make(config: TlsConfig, material: _Material) -> ssl.SSLContext:
     if config.cipher_suites and not suites:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
     for curve in config.curve_preferences:
-        context.set_ecdh_curve(CURVES[curve])
+        try:
+            context.set_ecdh_curve(CURVES[curve])
+        except (ValueError, ssl.SSLError):
+            # Some builds take X25519 for a name they do not know, though they use it first when nothing is said.
+            raise TlsError("curve_preferences", f"{curve} cannot be chosen with {ssl.OPENSSL_VERSION}") from None
     context.set_alpn_protocols(["http/1.1"])
     _load_certificate(context, material)
     if material.client_ca is not None:

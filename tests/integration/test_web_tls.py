@@ -211,7 +211,7 @@ class TestProtocol:
                 if "ECDSA" in name
             ],
             ("cipher_suites: [TLS_AES_128_GCM_SHA256]", ("TLSv1.3", None)),
-            ("curve_preferences: [X25519]", ("TLSv1.3", None)),
+            ("curve_preferences: [CurveP256]", ("TLSv1.3", None)),
             ("prefer_server_cipher_suites: false", ("TLSv1.3", None)),
         ],
     )
