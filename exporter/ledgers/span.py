@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from exporter.parts.ranges import BEGINNING, END
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _LAST = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -57,6 +55,3 @@ def finite(column: str) -> str:
 def unplaced(column: str) -> str:
     """Return the condition that a row is in none."""
     return f"({column} is null or {column} = '-infinity' or {column} = 'infinity')"
-
-
-__all__ = ["BEGINNING", "END", "Span", "finite", "instant_text", "unplaced", "within"]
