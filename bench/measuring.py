@@ -38,6 +38,13 @@ REST_SECONDS = 0.4
 """A peer that asks nothing for so long has ended its refresh."""
 
 
+_MAX_REST_SECONDS = 5.0
+"""How long a peer rests between refreshes at most."""
+
+_REFRESHES_BY_SECONDS = ((5.0, 5), (20.0, 3), (60.0, 2))
+"""How many refreshes of a peer are measured where one takes less than so many seconds; else one."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How much is measured. Times bound what would take longer."""
@@ -238,10 +245,11 @@ class Bench:
 
     def _peer(self, name: str, ledgers: Ledgers, booking: Booking, asking_seconds: float) -> Refreshes:
         """Refreshes of a peer with rests between them, first undisturbed, then under scrapes and fast bookings."""
-        rest = math.ceil(1 + asking_seconds / 2)
+        rest = math.ceil(1 + min(asking_seconds / 2, _MAX_REST_SECONDS))
         # query-exporter begins a refresh every so often, the others rest so long after one.
         interval = rest + math.ceil(asking_seconds) if name == exporters.QUERY_EXPORTER else rest
-        number = self._plan.peer_refreshes if asking_seconds < 5 else 3
+        wanted = next((number for seconds, number in _REFRESHES_BY_SECONDS if asking_seconds < seconds), 1)
+        number = min(self._plan.peer_refreshes, wanted)
         say(f"  {name}: {number} refreshes, then scrapes while it refreshes")
         self._settle()
         result, position = Refreshes(), self._server.log.position()
@@ -255,7 +263,7 @@ class Bench:
             result.series, result.rss_mb = agreement.series(body), exporter.rss_mb()
             position, cycle = self._server.log.position(), rest + asking_seconds
             with booking.at(FAST_BOOKING), scraping.watching(exporters.HOST, exporter.port, exporter.metrics) as watch:
-                time.sleep(max(self._plan.watch_seconds / 2, 2.5 * cycle))
+                time.sleep(max(self._plan.watch_seconds / 2, min(2.5 * cycle, cycle + _MAX_REST_SECONDS)))
             works = statements.by_rests(self._server.log.since(position, exporter.role), REST_SECONDS)
             result.note_watch(watch, [(work.began, work.ended) for work in works])
         return result

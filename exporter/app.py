@@ -14,7 +14,9 @@ from exporter import config_file
 from exporter.config import Config
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
 from exporter.exposition import Format
+from exporter.garbage import Garbage
 from exporter.ledgers.source import Source
+from exporter.parts import day_of
 from exporter.refresh import Published, Refresh
 from exporter.scheduler import Scheduler
 from exporter.snapshot import Reference, Reload
@@ -66,6 +68,7 @@ class App:
         self._publishing = threading.Lock()
         self._pass = threading.Lock()
         self._stopping = threading.Event()
+        self._garbage = Garbage()
         self.ready = threading.Event()
         self.published: Reference[Published] = Reference(self._refresh.empty())
         self._demand = self._refresh.demand
@@ -93,6 +96,7 @@ class App:
                 self.ready.set()
                 _log_refresh(published, perf_counter() - started)
                 self._go_on()
+                self._garbage.collect(day_of(_now()))
             except Stopped:
                 return
             except Exception:

@@ -32,6 +32,7 @@ STOREYS = (
         "yaml_file",
         "errors",
         "logs",
+        "garbage",
     ),
     ("parts",),
 )

@@ -1,6 +1,6 @@
 -- The outcomes of a range that can be in a ranking: those of the first so many tasks, and some that are as good.
 -- A quotient of numerics is rounded, so what is a hair below the last place is taken along; the caller compares exactly.
-with outcome as ({rows}),
+with outcome as materialized ({rows}),
 accepted as (
     select
         task, title, quest, layer, impact, usd, tokens, instant,
