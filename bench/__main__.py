@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NoReturn
 
 import click
@@ -19,10 +21,11 @@ from bench import database, plot, report, tools
 from bench.errors import BenchError
 from bench.exporters import OURS, PEERS
 from bench.measuring import Bench, Plan, say
+from bench.progress import Progress
 from exporter.errors import ExporterError
 
 FOLDER = Path(__file__).parent
-RESULTS, PLOT = FOLDER / "RESULTS.md", FOLDER / "refresh-cost.svg"
+RESULTS, PLOT, PROGRESS = FOLDER / "RESULTS.md", FOLDER / "refresh-cost.svg", FOLDER / "progress.json"
 QUIET_SHARE = 0.1
 """Up to which share of the machine others may be at work for the figures to be worth publishing."""
 
@@ -92,23 +95,42 @@ def measure(plan: Plan, *, everything: bool) -> dict[str, Any]:
     """Measure refreshes at the plan's sizes and small scrapes; with `everything` also other rates and expositions."""
     with database.serve() as server:
         bench = Bench(server, plan)
-        answers = bench.answers()
-        for peer, differences in answers.items():
-            if differences:
-                say(f"{peer} does not answer as we do, {len(differences)} times; for one, {differences[0]}")
-        sizes = [bench.refreshes(rows, plan.rate, peers=True) for rows in plan.rows]
-        rates, scrapes = [], [bench.small_scrapes()]
-        if everything:
-            largest = min(plan.rows[-1], 10_000_000)
-            rates = [size for size in sizes if size["rows"] == largest]
-            rates += [bench.refreshes(largest, rate, peers=False) for rate in plan.rates]
-            scrapes += [bench.wide_scrapes(), bench.demo_scrapes()]
-        return {
+        about = {
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "machine": tools.machine(),
             "versions": versions(server.version()),
-            "busy_share": bench.busy_share,
             "interval_seconds": plan.interval_seconds,
+        }
+        progress = Progress(PROGRESS, {**about, "plan": vars(plan), "everything": everything})
+
+        def step(name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+            """Measure, and note how busy the machine was in between."""
+            kept: dict[str, Any] = progress.step(name, lambda: {"found": work(), "busy": bench.take_busy()})
+            busy.extend(kept["busy"])
+            found: dict[str, Any] = kept["found"]
+            return found
+
+        busy: list[float] = []
+        answers = step("answers", bench.answers)
+        for peer, differences in answers.items():
+            if differences:
+                say(f"{peer} does not answer as we do, {len(differences)} times; for one, {differences[0]}")
+        scrapes = [step("about 300 series", bench.small_scrapes)]
+        rates = []
+        if everything:
+            scrapes += [step("about 10,000 series", bench.wide_scrapes), step("demo", bench.demo_scrapes)]
+        sizes = [step(f"{rows} rows", partial(bench.refreshes, rows, plan.rate, peers=True)) for rows in plan.rows]
+        if everything:
+            largest = min(plan.rows[-1], 10_000_000)
+            rates = [size for size in sizes if size["rows"] == largest]
+            rates += [
+                step(f"{rate} a day", partial(bench.refreshes, largest, rate, peers=False)) for rate in plan.rates
+            ]
+        progress.end()
+        return {
+            **about,
+            "busy_share": fmean(busy),
+            "sittings": progress.sittings,
             "answers": answers,
             "sizes": sizes,
             "rates": rates,

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import click
@@ -135,10 +134,10 @@ class Bench:
         """Find out whether the machine is quiet, while nothing of the benchmark works."""
         self._busy.append(tools.busy_share())
 
-    @property
-    def busy_share(self) -> float:
-        """Which share of the machine was at work, on average, when nothing of the benchmark was: 0 to 1."""
-        return fmean(self._busy)
+    def take_busy(self) -> list[float]:
+        """Return which share of the machine was at work, 0 to 1, each time nothing of the benchmark was since the last call."""
+        busy, self._busy = self._busy, []
+        return busy
 
     def refreshes(self, rows: int, rate: int, *, peers: bool) -> dict[str, Any]:
         """Measure refreshes on a ledger of so many rows, booked at so many a day: in two configurations, and the peers'."""
@@ -374,7 +373,7 @@ def _wide_configuration(ledgers: Ledgers, series: int) -> dict[str, Any]:
     """Find the configuration that publishes about so many series: their number is a line over the number of quests."""
 
     def configuration(quests: int) -> dict[str, Any]:
-        return {**exporters.WIDE, "limits": {"quests": quests, "combinations": 50_000}}
+        return {**exporters.WIDE, "limits": {"quests": quests, "combinations": 50_000, "series": 400_000}}
 
     def count(quests: int) -> int:
         with exporters.running(OURS, ledgers, exporters.NEVER_SECONDS, configuration(quests)) as exporter:

@@ -192,7 +192,11 @@ def markdown(result: Result) -> str:
 def _sections(result: Result) -> Iterator[str]:
     yield f"# Benchmark of {result['date']}"
     yield _INTRODUCTION.replace("INTERVAL", f"{result['interval_seconds']:g}")
-    machine = {**result["machine"], "at work between measurements": f"{result['busy_share']:.0%}"}
+    machine = {
+        **result["machine"],
+        "at work between measurements": f"{result['busy_share']:.0%}",
+        "measured in": f"{result['sittings']} sitting{'s' if result['sittings'] > 1 else ''}",
+    }
     yield table(["Machine", ""], [[key, value] for key, value in machine.items()])
     yield table(["Program", "Version"], [[key, value] for key, value in result["versions"].items()])
     yield "## Targets"
@@ -200,8 +204,8 @@ def _sections(result: Result) -> Iterator[str]:
     if result["sizes"]:
         yield "## A refresh"
         yield (
-            "Medians, of a peer those of five refreshes: of three where one takes over 5 s, of two over 20 s, and one alone over a"
-            " minute. Database time in ms by the number of rows in the cost ledger, at one booking rate: growth in age."
+            "Medians, of a peer those of five refreshes: of three where one takes over 5 s, of two over 20 s, one over"
+            " a minute. Database time in ms by the number of rows in the cost ledger, at one booking rate: growth in age."
         )
         yield _by_size(result, "db_ms")
         yield "![Database time of one refresh against the rows of the ledger](refresh-cost.svg)"

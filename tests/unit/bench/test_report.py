@@ -45,6 +45,7 @@ def result() -> dict[str, Any]:
         "machine": {"cores": "2"},
         "versions": {"wrk": "4"},
         "busy_share": 0.01,
+        "sittings": 1,
         "interval_seconds": 15.0,
         "answers": {"sql-exporter": []},
         "sizes": [_size(1_000_000, 4.0, 1300.0), _size(10_000_000, 5.0, 14_000.0)],
