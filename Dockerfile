@@ -24,5 +24,5 @@ USER 10001:10001
 EXPOSE 9851
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9851/-/healthy', timeout=4)"]
+  CMD ["python", "-m", "exporter.web.healthy"]
 ENTRYPOINT ["ledger-exporter"]

@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards manifests screenshots docs docs-metrics bench lock clean
+.PHONY: help demo test lint format dashboards manifests screenshots docs docs-metrics bench soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## List the targets.
 demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the exporter, and Prometheus and Grafana where installed.
 	@$(VENV)/bin/ledger-exporter demo
 
-test: $(VENV)/.made ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
+test: $(VENV)/.made $(VENV)/.release ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
 	@scripts/install-tools
 	@$(VENV)/bin/python -m pytest
 
@@ -44,6 +44,19 @@ docs-metrics: $(VENV)/.made ## Write docs/metrics.md from the metrics' declarati
 bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
 	@$(VENV)/bin/python -m bench
 
+soak: $(VENV)/.made ## Run ten hours' worth of refreshes under load in minutes, and fail on a leak: make soak SECONDS=180
+	@$(VENV)/bin/python -m tests.soak $(SECONDS)
+
+fuzz: $(VENV)/.made ## Fuzz requests, both configurations and ledger contents: make fuzz SECONDS=30 (each)
+	@scripts/install-tools
+	@$(VENV)/bin/python -m tests.fuzz $(SECONDS)
+
+audit: $(VENV)/.made ## Ask the advisory database about every locked dependency.
+	@scripts/audit
+
+release: $(VENV)/.release ## Build wheel, source distribution and SBOM into dist/.
+	@scripts/release dist
+
 lock: $(VENV)/.made ## Lock the dependencies anew, with hashes.
 	@scripts/lock
 
@@ -53,6 +66,10 @@ clean: ## Remove what make made.
 
 $(VENV)/.made: requirements-build.txt requirements-dev.txt pyproject.toml scripts/make-venv
 	@scripts/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.release: requirements-release.txt $(VENV)/.made
+	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-release.txt
 	@touch $@
 
 $(VENV)/.docs: requirements-docs.txt $(VENV)/.made

@@ -91,10 +91,8 @@ class App:
             started = perf_counter()
             try:
                 self._adopt_configuration()
-                published = self._refresh.run(_now())
-                self._publish(published)
+                self._refresh_once(started)
                 self.ready.set()
-                _log_refresh(published, perf_counter() - started)
                 self._go_on()
                 self._garbage.collect(day_of(_now()))
             except Stopped:
@@ -102,14 +100,17 @@ class App:
             except Exception:
                 log.exception("refresh failed unexpectedly; the last snapshot stays")
 
+    def _refresh_once(self, started: float) -> None:
+        before = self.published.get()
+        published = self._refresh.run(_now())
+        self._publish(published)
+        _log_refresh(published, before, perf_counter() - started)
+
     def _go_on(self) -> None:
         """Use the time until the next pass: load what is not loaded yet, publishing windows when complete; or verify."""
         while self._refresh.is_loading and self._pending is None and not self._stopping.is_set():
             self._refresh.load(_now(), _LOAD_SECONDS)
-            started = perf_counter()
-            published = self._refresh.run(_now())
-            self._publish(published)
-            _log_refresh(published, perf_counter() - started)
+            self._refresh_once(perf_counter())
         if not self._refresh.is_loading:
             self._refresh.verify(_now())
 
@@ -170,9 +171,9 @@ class App:
         return True
 
 
-def _log_refresh(published: Published, seconds: float) -> None:
-    """Log a refresh in one line: how long it took, of that reading each ledger, and whether it could be read."""
-    health = published.snapshot.health
+def _log_refresh(published: Published, before: Published, seconds: float) -> None:
+    """Log a refresh in one line: how long it took, of that reading each ledger, how many rows, and whether it was read."""
+    health, earlier = published.snapshot.health, before.snapshot.health
     log.info(
         "refreshed",
         extra={
@@ -180,6 +181,7 @@ def _log_refresh(published: Published, seconds: float) -> None:
             "series": published.exposition.series,
             **{f"{ledger}_up": state.up for ledger, state in health.items()},
             **{f"{ledger}_seconds": round(state.duration_seconds or 0, 4) for ledger, state in health.items()},
+            **{f"{ledger}_rows": state.rows_read - earlier[ledger].rows_read for ledger, state in health.items()},
             **{
                 f"{ledger}_loaded": round(state.progress, 3)
                 for ledger, state in health.items()

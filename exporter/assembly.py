@@ -241,18 +241,23 @@ def update_counters(counters: Counters, part: CostPart, labels: Labeller) -> dic
         for key, sums in part.spend.sums.items()
         if sums[everything].rows
     }
+    return counters.update(gross, recent_charges(counters, part, labels), labels.charge, labels.own_charge)
+
+
+def recent_charges(counters: Counters, part: CostPart, labels: Labeller) -> list[Key]:
+    """Return the raw keys charged in the last 30 days: of those the counters do not know, the heaviest first."""
     recent = part.spend.recent_keys()
     new = [key for key in recent if not counters.knows(key)]
-    if new:
-        labelled = part.spend.regroup(part.spend.labels, labels.charge)
+    if not new:
+        return recent
+    labelled = part.spend.regroup(part.spend.labels, labels.charge)
 
-        def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
-            label_set = labels.charge(key)
-            weight = labelled.window(label_set, "30d").usd.copy_negate()
-            return weight, tuple(str(label).encode() for label in label_set)
+    def order(key: Key) -> tuple[Decimal, tuple[bytes, ...]]:
+        label_set = labels.charge(key)
+        weight = labelled.window(label_set, "30d").usd.copy_negate()
+        return weight, tuple(str(label).encode() for label in label_set)
 
-        recent = [*sorted(new, key=order), *recent]
-    return counters.update(gross, recent, labels.charge, labels.own_charge)
+    return [*sorted(new, key=order), *recent]
 
 
 def impact_figures(part: ImpactPart, windows: tuple[str, ...], labels: Labeller, config: Config) -> ImpactFigures:

@@ -6,22 +6,25 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import click
 
-from exporter import __version__, logs
+from exporter import __version__, logs, options
 from exporter.app import App
 from exporter.errors import ConfigError, ExporterError
+from exporter.options import option
 from exporter.web.pages import OWN_PATHS
 from exporter.web.serving import serve as serve_http
 
-_ENVIRONMENT = "LEDGER_EXPORTER"
-
-
-_LATE_COMMANDS = {"demo": "exporter.demo.command"}
+_LATE_COMMANDS = {
+    "check": "exporter.check.command",
+    "reconcile": "exporter.reconcile.command",
+    "report": "exporter.report.command",
+    "backfill": "exporter.backfill.command",
+    "demo": "exporter.demo.command",
+}
 """Commands loaded when they are asked for: a serving exporter has no use for their code."""
 
 
@@ -46,16 +49,6 @@ class _Commands(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _option(name: str, *names: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own settings
-    """Declare an option that the environment may give too: `--log.level` as LEDGER_EXPORTER_LOG_LEVEL."""
-    variable = f"{_ENVIRONMENT}_{name.removeprefix('--').replace('.', '_').replace('-', '_').upper()}"
-    settings = {"envvar": variable, "show_envvar": True, "show_default": True, **settings}
-    return click.option(name, *names, **settings)
-
-
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -67,14 +60,8 @@ def cli() -> None:
 
 
 @cli.command()
-@_option(
-    "--config.file",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("ledger-exporter.yml"),
-    help="The configuration.",
-)
-@_option(
+@options.config_file()
+@option(
     "--web.listen-address",
     "addresses",
     multiple=True,
@@ -82,25 +69,25 @@ def cli() -> None:
     metavar="HOST:PORT",
     help="Where to listen; :PORT is every interface. Repeatable (in the environment: separated by spaces).",
 )
-@_option("--web.telemetry-path", "telemetry_path", default="/metrics", help="Where the metrics are.")
-@_option(
+@option("--web.telemetry-path", "telemetry_path", default="/metrics", help="Where the metrics are.")
+@option(
     "--web.config.file",
     "web_config",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
     help="TLS, users and headers, in the format of Prometheus's exporters; read anew at each request.",
 )
-@_option(
+@option(
     "--web.enable-lifecycle",
     "lifecycle",
     is_flag=True,
     default=False,
     help="Allow POST /-/reload; SIGHUP reloads in any case.",
 )
-@_option(
+@option(
     "--log.level", "log_level", type=click.Choice(logs.LEVELS), default="info", help="The least severe level to log."
 )
-@_option(
+@option(
     "--log.format", "log_format", type=click.Choice(["logfmt", "json"]), default="logfmt", help="How a line is written."
 )
 def serve(  # noqa: PLR0913 - one parameter an option

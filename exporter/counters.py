@@ -55,6 +55,19 @@ class Counters:
         """
         changes = _changes(self._last, gross) if self._last is not None else {}
         self._last = gross
+        return self.grow(changes, recent, label, own)
+
+    def grow(
+        self,
+        changes: Mapping[Key, Spend],
+        recent: Iterable[Key],
+        label: Callable[[Key], Key],
+        own: Callable[[Key], Key],
+    ) -> dict[Key, Spend]:
+        """Take in by how much the non-negative charges have changed by raw key; return the counters by label set.
+
+        The rest is as for `update`, but that of `recent` only those must be given that have no label set yet.
+        """
         net: dict[Key, Spend] = {self._label_set(key, label, own): Spend() for key in recent}
         for key, change in changes.items():
             if key in self._folds or change.growth() != Spend():

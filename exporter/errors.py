@@ -23,3 +23,14 @@ class Stopped(ExporterError):  # noqa: N818 - not a fault
 
 class FamilyError(ExporterError):
     """A view built a sample that would break the exposition: wrong label count, None, or a duplicate."""
+
+
+class RequestError(ExporterError):
+    """Another server could not be asked over HTTP, or did not answer as it should; the message carries no secret.
+
+    `status` is that of its answer, None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)

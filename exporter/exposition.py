@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
-from exporter.views.metric import Family
+from exporter.views.metric import Family, Metric
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -52,8 +52,9 @@ _LEAST, _SHORT = -1e300, 1e6
 """Between these, Go writes a float as Python does."""
 
 
-def _go_string(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+def written(value: float) -> str:
+    """Return a value as an exposition writes it."""
+    return repr(value) if _LEAST < value < _SHORT else str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 class Lines:
@@ -70,19 +71,18 @@ class Lines:
         for labels, value in family.samples.items():
             beginning = known.get(labels)
             if beginning is None:
-                beginning = _beginning(family, labels)
+                beginning = line_beginning(family.name, zip(family.labels, labels, strict=True))
             beginnings[labels] = beginning
-            lines.append(beginning + (repr(value) if _LEAST < value < _SHORT else _go_string(value)))
+            lines.append(beginning + (repr(value) if _LEAST < value < _SHORT else written(value)))
         self._beginnings[family.name] = beginnings
         lines.append("")
         return "\n".join(lines)
 
 
-def _beginning(family: Family, labels: tuple[str, ...]) -> str:
-    if not labels:
-        return f"{family.name} "
-    pairs = ",".join(f'{name}="{_escaped(label)}"' for name, label in sorted(zip(family.labels, labels, strict=True)))
-    return f"{family.name}{{{pairs}}} "
+def line_beginning(metric: str, labels: Iterable[tuple[str, str]]) -> str:
+    """Return all of a sample's line that comes before its value."""
+    pairs = ",".join(f'{name}="{_escaped(label)}"' for name, label in sorted(labels))
+    return f"{metric}{{{pairs}}} " if pairs else f"{metric} "
 
 
 def _on_one_line(text: str) -> str:
@@ -93,12 +93,12 @@ def _escaped(text: str) -> str:
     return _on_one_line(text).replace('"', r"\"")
 
 
-def _head(family: Family, content_type: str) -> str:
-    """Return a family's HELP and TYPE: OpenMetrics names a counter without its ending, and escapes quotes too."""
-    name, kind, words = family.name, family.metric.kind, _on_one_line(family.metric.help)
+def head(metric: Metric, content_type: str) -> str:
+    """Return a metric's HELP and TYPE: OpenMetrics names a counter without its ending, and escapes quotes too."""
+    name, words = metric.name, _on_one_line(metric.help)
     if content_type == OPENMETRICS:
-        name, words = name.removesuffix("_total"), _escaped(family.metric.help)
-    return f"# HELP {name} {words}\n# TYPE {name} {kind}\n"
+        name, words = name.removesuffix("_total"), _escaped(metric.help)
+    return f"# HELP {name} {words}\n# TYPE {name} {metric.kind}\n"
 
 
 class Exposition:
@@ -136,6 +136,6 @@ class Exposition:
         texts = [
             text
             for family, samples in zip(self._families, self._samples, strict=True)
-            for text in (_head(family, content_type), samples)
+            for text in (head(family.metric, content_type), samples)
         ]
         return "".join(texts).encode() + _GENERATORS[content_type](self._process)

@@ -10,6 +10,7 @@ import hashlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -98,7 +99,7 @@ def _suffixed(base: str, suffix: str) -> str:
 class Folds:
     """Who keeps a label of its own, by label (quests by id) and by combination; everybody else is `other`."""
 
-    kept: Mapping[str, frozenset[object]]
+    kept: Mapping[str, AbstractSet[object]]
 
     def value(self, label: str, value: str) -> str:
         """Return a value's label: itself, or `other`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -104,6 +105,22 @@ class _Kind:
     logged: float
     count: int = 0
     fields: dict[str, object] = field(default_factory=dict)
+
+
+class Troubles:
+    """Tells which of what goes wrong again and again is worth a line: the first, the second, the fourth, the eighth and so on."""
+
+    def __init__(self) -> None:
+        self._times: Counter[tuple[str, ...]] = Counter()
+
+    def recur(self, *trouble: str) -> bool:
+        """Note a trouble, told by a few constant words; return whether to log it."""
+        self._times[trouble] += 1
+        return self._times[trouble].bit_count() == 1
+
+    def end(self, *trouble: str) -> None:
+        """Note that it is over: its next time is a first one."""
+        self._times.pop(trouble, None)
 
 
 def configure(level: str, log_format: LogFormat) -> None:

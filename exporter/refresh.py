@@ -22,6 +22,7 @@ from exporter.incremental.reader import Reader
 from exporter.labels import Admission
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.source import Question, Source, Transaction, together
+from exporter.logs import Troubles
 from exporter.parts import DAY_BOUND_WINDOWS, CostPart, Key, Part, Spend, TaskNumbers, day_of
 from exporter.snapshot import LedgerHealth, Reload, Settings, Snapshot
 from exporter.views.metric import Family
@@ -32,6 +33,8 @@ _FAILURES_BEFORE_SKIPPING = 3
 _SHARE_TOGETHER = 0.5
 """Of the time for a source, what reading all its ledgers at once may take before each is read on its own."""
 _SMALLEST_CHUNK = 500
+_GONE_QUESTS = 10_000
+"""So many quests that are in no ledger any more keep their names, should they come back."""
 _FIRST_LOAD_SECONDS = 0.5
 
 
@@ -66,10 +69,24 @@ class Refresh:
     One pass runs at a time; what it returns is immutable, and all that other threads get to see.
     """
 
-    def __init__(self, config: Config, sources: Mapping[str, Source], reload: Reload | None = None) -> None:
-        """`sources` maps the names in the configuration to databases; they stay the caller's to close."""
+    def __init__(
+        self,
+        config: Config,
+        sources: Mapping[str, Source],
+        reload: Reload | None = None,
+        *,
+        whole: bool = False,
+        prefer: Callable[[Admission, assembly.Parts], None] | None = None,
+    ) -> None:
+        """`sources` maps the names in the configuration to databases; they stay the caller's to close.
+
+        With `whole` each pass reads the ledgers whole: slow, simple, and what all else must equal. `prefer` lets some labels
+        in before all others.
+        """
         self._config = config
         self._sources = sources
+        self._reads_whole = whole
+        self._prefer = prefer
         self._families = cost.Families(config.providers)
         self._settings = Settings(
             refresh_interval_seconds=config.refresh.interval.total_seconds(),
@@ -82,6 +99,7 @@ class Refresh:
         self.demand = Demand()
         self._lines = Lines()
         self._attempts = _Attempts()
+        self._troubles = Troubles()
         self._numbers = TaskNumbers()
         self._readers = {
             (ledger, source): self._reader(ledger) for source in sources for ledger in config.ledgers_of(source)
@@ -144,6 +162,23 @@ class Refresh:
 
     def run(self, now: datetime) -> Published:
         """Read every source once and return a new snapshot; what could not be read keeps its last values."""
+        try:
+            self._read_all(now)
+            return self._published(*self._build(now))
+        except Stopped:
+            raise
+        except Exception as error:  # a bug, or no memory left, must not leave old figures that look alive
+            self._log_unexpected("making a snapshot failed unexpectedly")
+            snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
+            return self._published(snapshot, views.families(snapshot))
+
+    def _published(self, snapshot: Snapshot, families: list[Family]) -> Published:
+        published = Published(snapshot, Exposition(families, self.demand.recent(), self._lines))
+        self._last = snapshot
+        return published
+
+    def _read_all(self, now: datetime) -> None:
+        """Read every source once, and take in what it said."""
         question = Question(now, self._config.efficiency.grace)
         readings = self._read(question)
         if self._last.instant is None and self.is_loading:  # a small ledger is known whole at the first pass
@@ -153,14 +188,11 @@ class Refresh:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
-        try:
-            snapshot, families = self._build(now)
-        except Exception as error:  # a bug must not leave old figures that look alive
-            log.exception("making a snapshot failed unexpectedly")
-            snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
-            families = views.families(snapshot)
-        self._last = snapshot
-        return Published(snapshot, Exposition(families, self.demand.recent(), self._lines))
+
+    def _log_unexpected(self, message: str, **fields: object) -> None:
+        """Log an exception that is a bug with its traceback, the first time, the second, the fourth and so on."""
+        if self._troubles.recur(message):
+            log.exception(message, extra=fields)
 
     def _without_new_figures(self, now: datetime, problem: str) -> Snapshot:
         """Return the last snapshot with every ledger down; without its figures once they are old or their day is over."""
@@ -204,7 +236,7 @@ class Refresh:
         except Stopped:
             raise
         except Exception as error:  # what the driver did not foresee in one source must not hide the others
-            log.exception("reading a source failed unexpectedly", extra={"source": name})
+            self._log_unexpected("reading a source failed unexpectedly", source=name)
             problem = f"source {name}: unexpected {type(error).__name__}"
         seconds = perf_counter() - started
         return [Reading(ledger, name, seconds, error=problem) for ledger in ledgers]
@@ -225,7 +257,7 @@ class Refresh:
             raise
         except Exception as error:  # read on its own, each ledger says what is wrong, and the others are not hidden
             if not isinstance(error, SourceError):
-                log.exception("reading ledgers together failed unexpectedly", extra={"source": source})
+                self._log_unexpected("reading ledgers together failed unexpectedly", source=source)
             for reader in readers:
                 reader.troubled = True
             return []
@@ -245,14 +277,15 @@ class Refresh:
         try:
             with transaction.savepoint(share):
                 transaction.hold(reader.probe(transaction.number))
-                if reader.must_read_whole:
+                if self._reads_whole or reader.must_read_whole:
                     part = self._ask_whole(transaction, ledger, question)
+                    transaction.refuse_rewritten()
                 else:
                     part = transaction.hold(reader.refresh(question, transaction.number))
         except SourceError as error:
             problem = f"source {source}: {error}"
         except Exception as error:  # a bug that one ledger's rows bring out must not hide the other ledgers
-            log.exception("reading a ledger failed unexpectedly", extra={"ledger": ledger, "source": source})
+            self._log_unexpected("reading a ledger failed unexpectedly", ledger=ledger, source=source)
             problem = f"source {source}: unexpected {type(error).__name__}"
         reader.troubled = part is None
         return Reading(ledger, source, perf_counter() - started, reader.rows_read - before, part, problem)
@@ -317,10 +350,13 @@ class Refresh:
             try:
                 with self._sources[source].snapshot() as transaction, transaction.savepoint():
                     transaction.hold(reader.load(question, reader.chunk_rows))
+                self._troubles.end("load", ledger, source)
             except SourceError as error:
                 reader.chunk_rows = max(_SMALLEST_CHUNK, reader.chunk_rows // 2)
                 reader.troubled = True
-                log.warning("loading a ledger failed", extra={"ledger": ledger, "source": source, "error": str(error)})
+                if self._troubles.recur("load", ledger, source):
+                    extra = {"ledger": ledger, "source": source, "error": str(error)}
+                    log.warning("loading a ledger failed; trying again", extra=extra)
 
     def _verify_source(self, source: str, question: Question) -> None:
         readers = [
@@ -334,8 +370,10 @@ class Refresh:
             with self._sources[source].snapshot() as transaction, transaction.savepoint():
                 for reader in readers:
                     transaction.hold(reader.verify(question))
+            self._troubles.end("verify", source)
         except SourceError as error:
-            log.info("verifying was given up for now", extra={"source": source, "error": str(error)})
+            if self._troubles.recur("verify", source):
+                log.info("verifying was given up for now", extra={"source": source, "error": str(error)})
 
     def _take(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
         """Take in what was read of a ledger, or note that it was not."""
@@ -396,25 +434,36 @@ class Refresh:
         labels = assembly.label_quests(assembly.quest_ids(ever), self._names)
         self._quest_labels.update(labels)
         self._quest_ids.update({label: quest for quest, label in labels.items()})
+        self._forget_quests(labels)
         # The counters never fold anew: they are fed when it is settled who keeps a label of its own.
         if self._decide_afresh_when_due(now):
             self._settle(parts, now)
         self._count(parts)
         return self._settle(parts, now)
 
+    def _forget_quests(self, labels: Mapping[str, str]) -> None:
+        """Forget quests that are in no ledger any more, but for those the counters know, once they are very many."""
+        if len(self._quest_ids) <= 2 * len(labels) + _GONE_QUESTS:
+            return
+        known = labels.keys() | assembly.quest_ids(assembly.Parts(cost=self._counted))
+        shown = {*labels.values(), *(quest for *_, quest in self._counter_values if quest is not None)}
+        self._quest_labels = {quest: label for quest, label in self._quest_labels.items() if quest in known}
+        self._quest_ids = {label: quest for label, quest in self._quest_ids.items() if label in shown}
+
     def _settle(self, parts: assembly.Parts, now: datetime) -> tuple[Snapshot, list[Family]]:
         """Make the snapshot, folding more while it has too many series."""
+        before = self._halvings
         while True:
             snapshot = self._snapshot(parts, now)
             families = views.families(snapshot)
             series = sum(len(family.samples) for family in families)
             if series <= self._config.limits.series or not any(self._limits().values()):
-                return snapshot, families
+                break
             self._tighten()
-            log.warning(
-                "more series than limits.series: folding further",
-                extra={"series": series, "limit": self._config.limits.series, **self._limits()},
-            )
+        if self._halvings > before:
+            extra = {"series": series, "limit": self._config.limits.series, **self._limits()}
+            log.warning("there were more series than limits.series: labels are folded further", extra=extra)
+        return snapshot, families
 
     def _tighten(self) -> None:
         """Halve the limits until that takes a label or combination from somebody."""
@@ -471,6 +520,8 @@ class Refresh:
     def _admit_labels(self, parts: assembly.Parts) -> None:
         """Let new labels in, once for the same parts."""
         if self._admitted is None or self._admitted[0] is not self._admission or self._admitted[1] is not parts:
+            if self._prefer is not None:
+                self._prefer(self._admission, parts)
             assembly.admit_labels(self._admission, parts)
             self._admitted = self._admission, parts
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,9 +55,15 @@ class Exporter:
     the event it means and for nothing else.
     """
 
-    def __init__(self, config: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "exporter"),
+    ) -> None:
         self._command = [
-            sys.executable, "-m", "exporter", "serve", f"--config.file={config}", "--web.listen-address=127.0.0.1:0",
+            *program, "serve", f"--config.file={config}", "--web.listen-address=127.0.0.1:0",
             "--log.format=json", *options,
         ]  # fmt: skip
         self._environment = {**os.environ, **(environment or {})}

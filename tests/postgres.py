@@ -17,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -119,6 +121,30 @@ class Server:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(statement)
 
+    def halt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End the server by a signal, as an operator or an accident does; its folder stays."""
+        self.process.send_signal(number)
+        self.process.wait(STOP_TIMEOUT_SECONDS)
+
+    def start_again(self, *, wait: bool = True) -> None:
+        """Start a halted server from its folder, and return once it answers, or at once.
+
+        Children of a server that was killed may live a moment longer; until they are gone it does not start.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        command: Any = self.process.args
+        while time.monotonic() < deadline:
+            self.process = _run(command, self.directory, _account())
+            if not wait:
+                return
+            try:
+                _wait(self)
+            except PostgresNotStartedError:
+                time.sleep(0.1)
+            else:
+                return
+        raise PostgresNotStartedError(f"PostgreSQL did not start again: {_log(self)}")
+
     def stop(self) -> None:
         """Disconnect everyone, end the server and remove its folder."""
         if self.process.poll() is None:
@@ -132,22 +158,49 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def start(programs: Path) -> Server:
-    """Start a server from the programs in a folder and return it once it answers."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+def start(programs: Path, settings: Mapping[str, object] = MappingProxyType({})) -> Server:
+    """Start a server from the programs in a folder, with settings of its own, and return it once it answers."""
+    directory = _own_folder()
     account = _account()
     try:
         if account:
-            directory.chmod(0o755)
-            os.chown(directory, account["user"], account["group"])
             programs = _reachable(programs, directory, account)
         _initialise(programs, directory, account)
-        settings = [f"-c{name}={value}" for name, value in (SETTINGS | {"unix_socket_directories": directory}).items()]
-        with (directory / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [programs / "postgres", "-D", directory / "data", *settings],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=directory, start_new_session=True, **account,
-            )  # fmt: skip
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    return _launch(programs, directory, settings)
+
+
+def replicate(primary: Server, settings: Mapping[str, object] = MappingProxyType({})) -> Server:
+    """Start a hot standby of a server (whose `wal_level` is `replica`), and return it once it answers."""
+    directory = _own_folder()
+    programs = Path(primary.process.args[0]).parent  # type: ignore[index]  # a list
+    copy = [programs / "pg_basebackup", "-D", directory / "data", "-d", primary.dsn(), "-R", "-c", "fast", "--no-sync"]
+    try:
+        subprocess.run(copy, check=True, capture_output=True, cwd=directory, **_account())
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    return _launch(programs, directory, settings)
+
+
+def _own_folder() -> Path:
+    """A new folder that the server's account may use."""
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    if account := _account():
+        directory.chmod(0o755)
+        os.chown(directory, account["user"], account["group"])
+    return directory
+
+
+def _launch(programs: Path, directory: Path, settings: Mapping[str, object]) -> Server:
+    """Run the server of a folder that holds its data, and return it once it answers."""
+    everything = SETTINGS | settings | {"unix_socket_directories": directory}
+    arguments = [f"-c{name}={value}" for name, value in everything.items()]
+    account = _account()
+    try:
+        process = _run([programs / "postgres", "-D", directory / "data", *arguments], directory, account)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -159,6 +212,13 @@ def start(programs: Path) -> Server:
         server.stop()
         raise
     return server
+
+
+def _run(command: list[str | Path], directory: Path, account: dict[str, Any]) -> subprocess.Popen[bytes]:
+    with (directory / "log").open("ab") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=directory, start_new_session=True, **account
+        )
 
 
 def _account() -> dict[str, Any]:
@@ -220,5 +280,9 @@ def _wait(server: Server) -> None:
             time.sleep(0.05)
         else:
             return
-    log = (server.directory / "log").read_text(errors="replace")
-    raise PostgresNotStartedError(f"PostgreSQL did not start (exit status {server.process.poll()}): {log[-2000:]}")
+    raise PostgresNotStartedError(f"PostgreSQL did not start (exit status {server.process.poll()}): {_log(server)}")
+
+
+def _log(server: Server) -> str:
+    """The end of what a server has logged."""
+    return (server.directory / "log").read_text(errors="replace")[-2000:]

@@ -73,6 +73,11 @@ class Prometheus:
         except OSError:
             return False
 
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{self._address}"
+
     def instant(self, promql: str, at: float | None = None) -> list[Series]:
         """The series of an instant query, now or `at` a Unix time. Raises RefusedError."""
         moment = {} if at is None else {"time": f"{at:.3f}"}

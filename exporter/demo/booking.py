@@ -148,6 +148,10 @@ class Booking:
                 log.warning("booking waits for its database: %s", str(error).strip())
                 self.close()
                 wait = RETRY_SECONDS
+            except Exception:  # whatever it was: a demo whose bookings have silently ended shows nothing
+                log.exception("booking failed unexpectedly; it is tried again")
+                self.close()
+                wait = RETRY_SECONDS
         self.close()
 
     def book(self, now: datetime) -> None:

@@ -52,19 +52,19 @@ class Abilities:
             snapshots=snapshots,
             ids=id_type in ("bigint", "integer", "smallint"),
             rows=int(size["Plan Rows"]),
-            indexed=_uses_index(found[0]),
-            updates_indexed=len(found) > 1 and _uses_index(found[1]),
+            indexed=uses_index(found[0]),
+            updates_indexed=len(found) > 1 and uses_index(found[1]),
         )
 
 
-def _uses_index(plan: Mapping[str, Any]) -> bool:
+def uses_index(plan: Mapping[str, Any]) -> bool:
     """Tell whether a plan finds its rows by an index, in every relation it reads."""
     kind = plan["Node Type"]
     if kind == "Seq Scan" or (
         kind in ("Index Scan", "Index Only Scan", "Bitmap Index Scan") and "Index Cond" not in plan
     ):
         return False
-    return all(_uses_index(child) for child in plan.get("Plans", ()))
+    return all(uses_index(child) for child in plan.get("Plans", ()))
 
 
 class Ledger(ABC, Generic[C]):
@@ -127,6 +127,10 @@ class Ledger(ABC, Generic[C]):
     def cut(self, where: Span, size: int) -> Query:
         """Ask how many rows a range has, at most `size`, and the oldest of these newest ones."""
         return self._ask("ranges/cut", self.within(), {**where.parameters, "size": size})
+
+    def ahead(self, where: Span, size: int) -> Query:
+        """Ask how many rows a range has, at most `size`, and the newest of these oldest ones."""
+        return self._ask("ranges/ahead", self.within(), {**where.parameters, "size": size})
 
     def newest(self, where: Span) -> Query:
         """Ask for the newest instant of a range."""

@@ -81,6 +81,9 @@ class TaskNumbers:
         return position < len(self._hashes) and self._hashes[position] == hashed
 
 
+TaskSet = BitMap
+"""The numbers of tasks."""
+
 TaskSets = Mapping[tuple[str, int], BitMap]
 """(provider, day) to the tasks charged by that provider on that day."""
 

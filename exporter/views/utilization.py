@@ -44,7 +44,16 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
         if "30d" in snapshot.cost.windows:
             yield _day_spend(snapshot.cost)
     if snapshot.budget is not None:
-        yield from _recorded(snapshot.budget)
+        yield from _by_day(snapshot.budget)
+        yield _recorded(snapshot.budget)
+
+
+def by_quest(snapshot: Snapshot) -> Iterator[Family]:
+    """Yield the families without those that have the day as a label."""
+    if snapshot.cost is not None:
+        yield _quest_spend(snapshot.cost, snapshot.budget)
+    if snapshot.budget is not None:
+        yield _recorded(snapshot.budget)
 
 
 def _quest_spend(cost: CostFigures, budget: BudgetFigures | None) -> Family:
@@ -72,8 +81,8 @@ def _day_spend(cost: CostFigures) -> Family:
     return family
 
 
-def _recorded(budget: BudgetFigures) -> Iterator[Family]:
-    day_budget, day_recorded, recorded = DAY_BUDGET.family(), DAY_RECORDED.family(), RECORDED.family()
+def _by_day(budget: BudgetFigures) -> Iterator[Family]:
+    day_budget, day_recorded = DAY_BUDGET.family(), DAY_RECORDED.family()
     overall = budget.allocations.by()
     days = range(budget.today - RECENT_DAYS + 1, budget.today + 1) if "30d" in budget.windows else ()
     for day in days:
@@ -82,8 +91,13 @@ def _recorded(budget: BudgetFigures) -> Iterator[Family]:
             day_budget.add((day_name(day),), allocation.usd)
         if allocation.recorded_rows:
             day_recorded.add((day_name(day),), allocation.recorded_usd)
+    yield from (day_budget, day_recorded)
+
+
+def _recorded(budget: BudgetFigures) -> Family:
+    recorded = RECORDED.family()
     for key, window, allocation in budget.allocations.windows(budget.windows):
         present = budget.allocations.window(key, "all" if window == "all" else "30d").recorded_rows > 0
         if present and allocation.recorded_known:
             recorded.add((*key, window), allocation.recorded_usd)
-    yield from (day_budget, day_recorded, recorded)
+    return recorded

@@ -15,7 +15,8 @@ PACKAGE = ROOT / "exporter"
 
 STOREYS = (
     ("__main__",),
-    ("cli", "demo"),
+    ("cli", "demo", "check", "reconcile", "backfill", "report"),
+    ("options", "terminal", "client", "progress"),
     ("web",),
     ("app",),
     ("refresh", "scheduler", "landing", "assembly"),
@@ -146,8 +147,8 @@ def test_sets_of_numbers_are_the_tasks_own(module: str) -> None:
         assert not outside(module) & {"pyroaring", "numpy"}
 
 
-@pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo"}])
-def test_http_is_known_by_the_server_alone(module: str) -> None:
+@pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo", "client"}])
+def test_http_is_known_by_server_and_client_alone(module: str) -> None:
     found = outside(module) & (HTTP - {"socket"}) - ALLOWED_HTTP.get(module, set())
 
     assert found == set()
@@ -160,3 +161,9 @@ def test_sql_stands_in_files() -> None:
     assert files
     for file in files:
         assert file.read_text().startswith("-- "), file
+
+
+@pytest.mark.parametrize("module", [module for module in OWN if room(module) != "report"])
+def test_what_draws_is_the_reports_own(module: str) -> None:
+    """A serving exporter has no use for it."""
+    assert "rich" not in outside(module)

@@ -32,6 +32,8 @@ FOREIGN_OPTIONS = {
     "pip": {"--require-hashes", "--no-deps"},
     "psql": {"--dbname", "--file", "--command"},
     "mypy": {"--strict"},
+    "promtool": {"--max-block-duration"},
+    "prometheus": {"--web.enable-remote-write-receiver"},
 }
 """Options in the documentation that are another program's."""
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
+from unittest.mock import patch
 
+import pytest
+from apscheduler.schedulers import base
+
+from exporter import scheduler as scheduling
 from exporter.scheduler import Scheduler, trigger
+from tests.exporter_process import eventually
 
 DEADLINE = 20.0
 NEVER = timedelta(days=1)
@@ -110,6 +117,48 @@ def test_passes_do_not_overlap() -> None:
         passes.wait_for(4)
 
     assert passes.most_at_a_time == 1
+
+
+class WallClock(datetime):
+    """The machine's clock, which somebody may set."""
+
+    set_by = timedelta(0)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + cls.set_by
+
+
+@pytest.fixture
+def wall_clock() -> Iterator[type[WallClock]]:
+    """The clock that APScheduler and the exporter go by."""
+    with patch.object(base, "datetime", WallClock), patch.object(scheduling, "datetime", WallClock):
+        yield WallClock
+    WallClock.set_by = timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [timedelta(hours=-1), timedelta(days=-400), timedelta(hours=1), timedelta(days=20_000)],
+    ids=["an hour back", "a year back", "an hour on", "from 1970 to now"],
+)
+def test_passes_go_on_when_the_clock_is_set(wall_clock: type[WallClock], step: timedelta) -> None:
+    """Within an interval of real time, whatever time it has become: no pass is an hour late, or made up for a million times."""
+    passes = Passes()
+    with running(passes, timedelta(milliseconds=100)):
+        passes.wait_for(2)
+        wall_clock.set_by = step
+        passes.wait_for(passes.began + 3)
+
+
+def test_passes_go_on_after_planning_them_has_failed() -> None:
+    """There is no memory for a moment: the thread that plans passes must not be gone for ever."""
+    passes = Passes()
+    with patch.object(scheduling, "_RETRY_SECONDS", 0.01), running(passes, timedelta(milliseconds=10)):
+        passes.wait_for(2)
+        with patch.object(base.BaseScheduler, "_process_jobs", side_effect=MemoryError) as planning:
+            eventually(lambda: planning.call_count >= 3, "planning is not tried again")
+        passes.wait_for(passes.began + 3)
 
 
 def test_a_failing_pass_does_not_end_the_schedule() -> None:

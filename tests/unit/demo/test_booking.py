@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Event
 
 import pytest
 
-from exporter.demo.booking import PIECE_USD, Agenda, Batch, Call
+from exporter.demo.booking import PIECE_USD, Agenda, Batch, Booking, Call
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from exporter.demo.rows import Charge
@@ -73,3 +74,23 @@ def test_a_clock_that_goes_back_books_nothing():
     agenda = Agenda(PLATFORM, NOON)
     agenda.until(NOON + timedelta(hours=1))
     assert agenda.until(NOON) == Batch()
+
+
+def test_booking_goes_on_after_any_error(monkeypatch, caplog):
+    """Not only a database that is away: a demo whose bookings have silently ended shows nothing."""
+    stop, tries = Event(), []
+
+    def fail(now):
+        tries.append(now)
+        if len(tries) == 3:
+            stop.set()
+        raise ZeroDivisionError
+
+    booking = Booking("host=nowhere", PLATFORM, NOON)
+    monkeypatch.setattr("exporter.demo.booking.TICK_SECONDS", 0.001)
+    monkeypatch.setattr("exporter.demo.booking.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(booking, "book", fail)
+    booking.run(stop)
+
+    assert len(tries) == 3
+    assert {record.getMessage() for record in caplog.records} == {"booking failed unexpectedly; it is tried again"}

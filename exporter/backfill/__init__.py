@@ -1,0 +1,1 @@
+"""`ledger-exporter backfill`: what would have been scraped before there was an exporter, told from the ledgers."""

@@ -1,0 +1,64 @@
+"""The work itself: step after step is told, and written at the end of each day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.backfill.journal import Done
+from exporter.backfill.output import Output
+from exporter.backfill.past import Past
+from exporter.backfill.recorder import Recorder
+from exporter.backfill.section import Section
+from exporter.ledgers.history import Steps
+
+
+class Watch(Protocol):
+    """Who follows the work."""
+
+    def wrote(self, done: Done) -> None:
+        """Be told what is written for good."""
+
+    def reached(self, number: int) -> None:
+        """Be told how many steps are done, written or not, at the end of each day."""
+
+
+@dataclass
+class Filled:
+    """How much was written: samples, and series in the section that had most."""
+
+    samples: int = 0
+    series: int = 0
+
+    def add(self, section: Section) -> None:
+        """Count a section."""
+        series, samples = section.size()
+        self.samples += samples
+        self.series = max(self.series, series)
+
+
+def fill(past: Past, steps: Steps, output: Output, begin: int, watch: Watch) -> Filled:
+    """Write every step from `begin` on; those before are gone through without telling them.
+
+    Raises:
+        ExporterError: a ledger cannot be read, or the output not be written.
+    """
+    recorder, filled = Recorder(), Filled()
+    for number in range(steps.count):
+        if number < begin:
+            past.skip(number)
+        else:
+            recorder.take(past.step(number, whole=recorder.steps == 0))
+        if recorder.steps and (_ends_day(steps, number) or recorder.is_full):
+            first = number + 1 - recorder.steps
+            section = Section([steps.instant(step) for step in range(first, number + 1)], recorder.empty())
+            output.write(section)
+            filled.add(section)
+            watch.wrote(Done(steps, number + 1, output.position))
+        if _ends_day(steps, number):
+            watch.reached(number + 1)
+    return filled
+
+
+def _ends_day(steps: Steps, number: int) -> bool:
+    return number + 1 == steps.count or steps.day(number + 1) != steps.day(number)

@@ -1,0 +1,67 @@
+"""From when to when, and how often: what the command line says, as steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from exporter.config import parse_duration
+from exporter.errors import ExporterError
+from exporter.ledgers.history import Steps
+
+HEAD = timedelta(hours=3)
+"""What Prometheus may still hold in memory: blocks that reach into it would overlap."""
+
+
+class PeriodError(ExporterError):
+    """The period asked for has no step, or one that must not be."""
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """Read an instant: a date, an ISO 8601 timestamp (UTC where it does not say), or how long ago, such as `60d`.
+
+    Raises:
+        PeriodError: it is none of these.
+    """
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise PeriodError(
+            f"{text!r} is neither a date (2026-04-10), a timestamp (2026-04-10T12:00:00Z) nor how long ago (60d)"
+        ) from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def steps(begin: str, end: str | None, step: timedelta, now: datetime, *, latest: datetime) -> Steps:
+    """Return the steps from `begin` up to `end`, at whole multiples of `step`; by default up to the latest there may be.
+
+    Raises:
+        PeriodError: there is none, `end` is after the latest, or a step is not of whole seconds.
+    """
+    seconds = int(step.total_seconds())
+    if seconds < 1 or timedelta(seconds=seconds) != step:
+        raise PeriodError("--step must be of whole seconds")
+    until = latest if end is None else instant(end, now)
+    if until > latest:
+        raise PeriodError(
+            f"--to is after {latest:%Y-%m-%d %H:%M} UTC: {_why(latest, now)}; leave --to out to go as far as possible"
+        )
+    first = -(-int(instant(begin, now).timestamp()) // seconds) * seconds
+    last = int(until.timestamp()) // seconds * seconds
+    if last < first:
+        raise PeriodError(f"there is no step from --from={begin} to {until:%Y-%m-%d %H:%M} UTC")
+    return Steps(first, seconds, (last - first) // seconds + 1)
+
+
+def _why(latest: datetime, now: datetime) -> str:
+    if latest == now:
+        return "there is no past in the future"
+    return "Prometheus still holds the last three hours in memory, and blocks would overlap with them"
+
+
+def day_of(unix_seconds: int) -> date:
+    """Return the UTC date of an instant."""
+    return datetime.fromtimestamp(unix_seconds, UTC).date()

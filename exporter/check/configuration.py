@@ -1,0 +1,66 @@
+"""The configuration on its own: every mistake in it, and what is unwise. Nothing connects."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from exporter import config_file
+from exporter.app import open_sources
+from exporter.check.findings import Finding, Section, error, ok, warning
+from exporter.config import LEDGERS, Config, SourceConfig
+from exporter.errors import ConfigError
+from exporter.ledgers import inspection
+
+_PROBLEM = re.compile(r"(?P<line>\d+): (?P<key>\S+): (?P<message>.*)", re.DOTALL)
+_REMEDY = "ledger-exporter.yml by example, with every key: docs/configuration.md"
+_OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
+
+
+def check(path: Path, environment: Mapping[str, str] | None = None) -> tuple[Config | None, Section]:
+    """Load a configuration; return it, or None where it cannot be used, and what there is to say of it."""
+    environment = os.environ if environment is None else environment
+    title = f"Configuration {path}"
+    try:
+        config = config_file.load(path, environment)
+        open_sources(config, environment)
+    except ConfigError as problems:
+        return None, Section(title, [_finding(path, problem) for problem in problems.problems])
+    return config, Section(title, [ok(_outline(config)), *_passwords(config, path, environment)])
+
+
+def _finding(path: Path, problem: str) -> Finding:
+    """Return a problem as told by the configuration's reader, its key apart where it names one."""
+    found = _PROBLEM.fullmatch(problem.removeprefix(f"{path}:"))
+    if found is None:
+        key, _, message = problem.partition(": ")
+        return error(message, key, _REMEDY)
+    return error(f"line {found['line']}: {found['message']}", found["key"], _REMEDY)
+
+
+def _outline(config: Config) -> str:
+    places = [
+        f"{ledger} from {config.ledgers[ledger].relation} in {', '.join(config.ledgers[ledger].source_names)}"
+        for ledger in LEDGERS
+    ]
+    return f"{'; '.join(places)}"
+
+
+def _passwords(config: Config, path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Find passwords where others may read them."""
+    open_to_others = path.stat().st_mode & _OTHERS_MAY_READ
+    for name, source in config.sources.items():
+        if open_to_others and _stands_in_file(source, environment):
+            yield warning(
+                "the connection string has a password in it, and others than the file's owner may read the file",
+                f"sources.{name}.dsn",
+                "give the password by password_file or password_env; or let nobody else read the file",
+                [f"chmod 600 {path}"],
+            )
+
+
+def _stands_in_file(source: SourceConfig, environment: Mapping[str, str]) -> bool:
+    return source.dsn is not None and inspection.holds_password(source.conninfo(environment))

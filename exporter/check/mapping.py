@@ -1,0 +1,195 @@
+"""A ledger in a source: is its relation there, may it be read and not written, and do its columns say what they should?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from exporter.check.findings import Finding, Severity, error, note, ok, warning
+from exporter.config import Config, LedgerName
+from exporter.errors import SourceError
+from exporter.ledgers import inspection
+from exporter.ledgers.inspection import Relation, sqlstate
+from exporter.ledgers.source import Transaction
+
+_KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
+_WHOLE_NUMBERS = {"smallint", "integer", "bigint"}
+_FLOATS = {"real", "double precision"}
+_FITTING: Mapping[str, set[str]] = {
+    "::timestamptz": {"timestamp with time zone"},
+    "::numeric": {"numeric", "money", *_FLOATS, *_WHOLE_NUMBERS},
+    "::float8": {"numeric", *_FLOATS, *_WHOLE_NUMBERS},
+    "::date": {"date"},
+}
+_ANY_TEXT = {"text", "character varying", "character", "name", "uuid", *_WHOLE_NUMBERS}
+_MONEY = {"cost_usd", "allocated_usd", "spent_usd"}
+_KNOWN: Mapping[tuple[str, str], tuple[Severity, str, str]] = {
+    ("::timestamptz", "timestamp without time zone"): (
+        Severity.NOTE,
+        "has no time zone, and is taken for UTC",
+        "where it is, write {expression} AT TIME ZONE 'UTC', which an index can be made for; else name its time zone",
+    ),
+    ("::timestamptz", "date"): (
+        Severity.WARNING,
+        "is a date: all rows of a day are booked at its 00:00 UTC, and none during the day",
+        "map it to the instant of the booking",
+    ),
+    ("::date", "timestamp with time zone"): (Severity.NOTE, "is an instant, and counts for its UTC day", ""),
+    ("::date", "timestamp without time zone"): (Severity.NOTE, "is an instant, and counts for its day", ""),
+}
+_WORDS = {"::timestamptz": "an instant", "::numeric": "a number", "::float8": "a number", "::date": "a day"}
+
+
+def check(
+    transaction: Transaction, config: Config, ledger: LedgerName, role: str, *, superuser: bool
+) -> Iterator[Finding]:
+    """Find what there is to say of a ledger's relation and columns."""
+    mapping, key = config.ledgers[ledger], f"ledgers.{ledger}"
+    try:
+        with transaction.savepoint():
+            found = inspection.relation(transaction, mapping.relation)
+            others = inspection.elsewhere(transaction, mapping.relation) if found is None else []
+    except SourceError as problem:
+        yield error(
+            f"{mapping.relation} cannot be found: {problem}", f"{key}.relation", _usage(problem, mapping.relation, role)
+        )
+        return
+    if found is None or found.kind not in _KINDS:
+        yield _absent(mapping.relation, others, f"{key}.relation")
+        return
+    if not found.partly_readable:
+        yield _unreadable(found, role, f"{key}.relation")
+        return
+    yield from _rights(found, role, f"{key}.relation", superuser=superuser)
+    hidden = list(_rows(transaction, found, role, f"{key}.relation"))
+    yield from hidden
+    if not any(finding.severity is Severity.ERROR for finding in hidden):
+        yield from _columns(transaction, config, ledger, found, role)
+
+
+def _usage(problem: SourceError, relation: str, role: str) -> str:
+    if sqlstate(problem) == "42501" and "." in relation:
+        return f"as the schema's owner: grant usage on schema {relation.rpartition('.')[0]} to {role};"
+    return "name a table or view of this database, with its schema where that is not on the search path"
+
+
+def _absent(relation: str, others: list[str], key: str) -> Finding:
+    known = (
+        f"there is {', '.join(others)}: name it with its schema" if others else "name a table or view of this database"
+    )
+    return error(f"there is no relation {relation} on the search path", key, known)
+
+
+def _unreadable(found: Relation, role: str, key: str) -> Finding:
+    return error(
+        f"the role {role} may not read {found.name}",
+        key,
+        "grant it, as the relation's owner",
+        [f"GRANT SELECT ON {found.name} TO {role};"],
+    )
+
+
+def _rights(found: Relation, role: str, key: str, *, superuser: bool) -> Iterator[Finding]:
+    columns = "" if found.readable else ", some of its columns"
+    yield ok(f"{found.name} is a {_KINDS[found.kind]}, and may be read{columns}")
+    if found.writable and not superuser:
+        yield warning(
+            f"the role {role} may also write {found.name} ({', '.join(found.writable)}): the exporter never does",
+            key,
+            "use a role that may only read, and that does not own the relation",
+            [f"REVOKE {', '.join(found.writable)} ON {found.name} FROM {role};"],
+        )
+
+
+def _rows(transaction: Transaction, found: Relation, role: str, key: str) -> Iterator[Finding]:
+    """Find reasons why not every row may be there."""
+    if found.kind == "m":
+        yield warning(
+            f"{found.name} is a materialized view: it shows what there was when it was refreshed last",
+            key,
+            "name what it is made of, or refresh it as often as the figures are to change",
+        )
+    try:
+        with transaction.savepoint():
+            tables = inspection.tables(transaction, found.name)
+    except SourceError as problem:
+        yield note(f"whether row level security hides rows cannot be asked of this server: {problem}", key)
+        return
+    for table in tables:
+        if table.is_secured:
+            yield error(
+                f"row level security applies to {table.name}: rows may be hidden, so the ledger is not read at all",
+                key,
+                "let the role see every row, as a superuser; or name a view whose owner row level security spares",
+                [f"ALTER ROLE {role} BYPASSRLS;"],
+            )
+
+
+def _columns(
+    transaction: Transaction, config: Config, ledger: LedgerName, found: Relation, role: str
+) -> Iterator[Finding]:
+    mapping = config.ledgers[ledger]
+    casts = inspection.casts(ledger)
+    judged: list[Finding] = []
+    present = [column for column in mapping.expressions if mapping.has(column)]
+    for column in present:
+        key = f"ledgers.{ledger}.columns.{column}"
+        try:
+            with transaction.savepoint():
+                kind = inspection.column_type(transaction, mapping, column, casts[column])
+        except SourceError as problem:
+            judged.append(_broken(problem, key, found, role, optional=column in mapping.OPTIONAL))
+            continue
+        judged += _fit(column, mapping.expression(column), kind, casts[column], key)
+    absent = [column for column in mapping.expressions if not mapping.has(column)]
+    without = f", {', '.join(absent)} not mapped" if absent else ""
+    if not judged:
+        yield ok(f"{len(present)} columns are there, and of fitting types{without}")
+    yield from judged
+
+
+def _broken(problem: SourceError, key: str, found: Relation, role: str, *, optional: bool) -> Finding:
+    lacking = "; or to null, where the ledger has nothing of the kind" if optional else ""
+    if sqlstate(problem) == "42501":
+        grant = f"GRANT SELECT ON {found.name} TO {role};"
+        return error(str(problem), key, "let the role read what the expression needs", [grant])
+    return error(str(problem), key, f"map it to an expression over the columns of {found.name}{lacking}")
+
+
+def _fit(column: str, expression: str, kind: str, cast: str, key: str) -> Iterator[Finding]:
+    """Judge whether an expression's type is one that says what the column should."""
+    bare = kind.partition("(")[0]
+    if not cast:
+        if bare not in _WHOLE_NUMBERS:
+            yield note(
+                f"is {kind}: ids that are no whole numbers do not tell which rows are new",
+                key,
+                "nothing need be done; rows booked late for an earlier instant show within one walk over the ledger",
+            )
+    elif cast == "::text":
+        if bare not in _ANY_TEXT:
+            yield note(f"is {kind}, and is shown as text", key)
+    elif bare not in _FITTING[cast] or (column in _MONEY and bare in _FLOATS):
+        yield _unfitting(column, expression, kind, cast, key)
+    elif column in _MONEY and bare in _WHOLE_NUMBERS:
+        yield warning(
+            f"{expression} is {kind}: whole US dollars",
+            key,
+            "where these are cents, write / 100.0; whole numbers divided by 100 lose the cents",
+        )
+
+
+def _unfitting(column: str, expression: str, kind: str, cast: str, key: str) -> Finding:
+    if column in _MONEY and kind in _FLOATS:
+        return warning(
+            f"{expression} is {kind}: money in binary fractions is rounded before it is added",
+            key,
+            "book money as numeric; until then figures are as exact as the column",
+        )
+    if (cast, kind) in _KNOWN:
+        severity, message, remedy = _KNOWN[cast, kind]
+        return Finding(severity, f"{expression} {message}", key, remedy.format(expression=expression))
+    return warning(
+        f"{expression} is {kind}, and is read as {_WORDS[cast]}: one row that is none fails every refresh",
+        key,
+        f"map it to an expression of type {cast.removeprefix('::')} that is NULL where there is none",
+    )

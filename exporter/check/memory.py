@@ -1,0 +1,34 @@
+"""How much memory a running exporter will take: a formula whose figures were measured (docs/check.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BASE_MB = 62.0
+"""Python, the libraries and an exporter that publishes nothing."""
+SERIES_KB = 5.0
+"""A series: its sums, its place in the views, its line in two formats."""
+MANY_TASKS = 20_000
+"""From so many tasks on they are kept in arrays, for which numpy is loaded."""
+MANY_TASKS_MB = 16.0
+TASK_BYTES = 30.0
+ROW_BYTES = 1.0
+"""A row of the ledgers, in the compressed parts of old ranges."""
+
+_KB, _MB = 1e3, 1e6
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What memory depends on: series published, distinct tasks in the cost ledger, rows in all ledgers."""
+
+    series: int
+    tasks: int
+    rows: int
+
+    @property
+    def megabytes(self) -> float:
+        """Return the estimate of the resident memory in MB (10^6 bytes)."""
+        many = MANY_TASKS_MB if self.tasks > MANY_TASKS else 0.0
+        parts = self.series * SERIES_KB * _KB + self.tasks * TASK_BYTES + self.rows * ROW_BYTES
+        return BASE_MB + many + parts / _MB

@@ -1,0 +1,207 @@
+"""Every question a ledger is asked, planned but not run: is it valid here, and does an index lead to what it needs?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.check.findings import Finding, error, note, ok, warning
+from exporter.config import Config, LedgerName
+from exporter.errors import SourceError
+from exporter.incremental.reader import UNINDEXED_ROWS
+from exporter.ledgers import inspection
+from exporter.ledgers.budget import Budget
+from exporter.ledgers.cost import Cost, Families
+from exporter.ledgers.impact import Impact
+from exporter.ledgers.ledger import Abilities, Ledger
+from exporter.ledgers.source import Query, Question, Transaction, compose
+from exporter.ledgers.span import Span
+from exporter.parts import TaskNumbers
+from exporter.parts.days import MICROSECONDS_A_DAY
+
+OF_RANGES: Mapping[LedgerName, Sequence[str]] = {
+    "cost": ("charges", "block"),
+    "impact": ("groups", "ranked"),
+    "budget": ("days",),
+}
+"""What refreshes ask of a range of instants."""
+OF_ALL: Mapping[LedgerName, Sequence[str]] = {
+    "cost": ("state", "spend", "tasks", "recent_tasks"),
+    "impact": ("state", "outcomes", "waste", "best", "wasted"),
+    "budget": ("state", "allocations", "current", "names"),
+}
+"""What `reconcile`, and refreshes of a ledger without an index, ask of the whole of it."""
+_AHEAD_SECONDS = 300
+_OWN_WORDS = "the message has the database's own words"
+_NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question under its name, and the reference column whose index it needs; none where it reads all there is."""
+
+    name: str
+    query: Query
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Plans:
+    """How a ledger's questions would be carried out. `rows` is how many the planner believes there are."""
+
+    findings: Sequence[Finding]
+    abilities: Abilities | None = None
+
+
+def ledger_of(config: Config, name: LedgerName) -> Ledger[Any]:
+    """Return a ledger as the configuration maps it."""
+    ledgers: dict[LedgerName, Ledger[Any]] = {
+        "cost": Cost(config.ledgers.cost, Families(config.providers), TaskNumbers()),
+        "impact": Impact(config.ledgers.impact, config.waste, config.efficiency.top),
+        "budget": Budget(config.ledgers.budget),
+    }
+    return ledgers[name]
+
+
+def check(transaction: Transaction, config: Config, name: LedgerName, question: Question) -> Plans:
+    """Plan every question of a ledger."""
+    ledger, key = ledger_of(config, name), f"ledgers.{name}"
+    try:
+        with transaction.savepoint():
+            abilities = Abilities.of([transaction.rows(query.text, query.parameters) for query in ledger.probe()])
+    except SourceError as problem:
+        return Plans([error(f"cannot be probed: {problem}", key, _OWN_WORDS)])
+    asked = list(questions(ledger, config, question, abilities))
+    refused = [finding for each in asked for finding in _refused(transaction, each, key)]
+    if refused:
+        return Plans(refused, abilities)
+    columns = dict.fromkeys(each.column for each in asked if each.column)
+    missing = [
+        _missing(transaction, ledger, column, [each.name for each in asked if each.column == column], abilities.rows)
+        for column in columns
+        if not inspection.is_led_to(transaction, _search(ledger, column, question))
+    ]
+    ahead = _ahead(transaction, ledger, question) if abilities.indexed or abilities.rows < UNINDEXED_ROWS else []
+    led = "an index leads to " + ", ".join(columns) if not missing else "an index is missing"
+    return Plans([ok(f"{len(asked)} queries are valid here; {led}"), *missing, *ahead], abilities)
+
+
+def _refused(transaction: Transaction, asked: Asked, key: str) -> list[Finding]:
+    try:
+        inspection.plan(transaction, asked.query)
+    except SourceError as problem:
+        return [error(f"the question {asked.name} is refused: {problem}", key, _OWN_WORDS)]
+    return []
+
+
+def _search(ledger: Ledger[Any], column: str, question: Question) -> Query:
+    """Return a query that looks for rows by one column alone, so that no other index can lead to them."""
+    condition = {"id": "id > %(floor)s", "updated_at": "updated >= %(start)s::timestamptz"}.get(column, ledger.within())
+    where = Span(question.today * MICROSECONDS_A_DAY, (question.today + 1) * MICROSECONDS_A_DAY)
+    mapping = ledger.mapping
+    text = compose("ranges/rows", f"{ledger.name}/rows", mapping.relation, mapping.expressions, condition)
+    return Query(text, {**question.parameters, **where.parameters, "floor": 0})
+
+
+def questions(ledger: Ledger[Any], config: Config, question: Question, abilities: Abilities) -> Iterator[Asked]:
+    """Yield all that is ever asked of a ledger."""
+    recent = Span(question.yesterday * MICROSECONDS_A_DAY, (question.today + 2) * MICROSECONDS_A_DAY)
+    everything = {
+        **question.parameters,
+        **recent.parameters,
+        "day": question.today,
+        "min_tokens": config.waste.min_tokens,
+        "max_impact": config.waste.max_impact,
+        "top_best": config.efficiency.top,
+        "top_wasted": config.waste.top,
+    }
+    instant = "day" if ledger.name == "budget" else "created_at"
+    for name in OF_RANGES[ledger.name]:
+        yield Asked(f"{ledger.name}/{name}", ledger.ask(name, ledger.within(), everything), instant)
+    for name in OF_ALL[ledger.name]:
+        yield Asked(f"{ledger.name}/{name}", ledger.ask(name, "true", everything))
+    yield Asked("ranges/state", ledger.state(abilities))
+    yield Asked("ranges/cut", ledger.cut(recent, ledger.newest_rows), instant)
+    yield Asked("ranges/newest", ledger.newest(recent), instant)
+    if abilities.ids:
+        yield Asked("ranges/ids", ledger.ids(0, recent), instant)
+        yield Asked("ranges/tail", ledger.tail(0, recent), "id")
+        yield Asked("ranges/tail_sum", ledger.tail_sum(0, recent), "id")
+    if ledger.has_updates:
+        yield Asked("ranges/updated", ledger.updated(recent.start, ledger.newest_rows), "updated_at")
+        yield Asked("ranges/updated_sum", ledger.updated_sum(recent.start, recent.end), "updated_at")
+
+
+def _ahead(transaction: Transaction, ledger: Ledger[Any], question: Question) -> list[Finding]:
+    """Find rows booked for an instant to come: as a rule, a time zone. Budgets are made ahead, and may be."""
+    if ledger.name == "budget":
+        return []
+    now = int(question.now.timestamp() * 1_000_000)
+    query = ledger.newest(Span(now, (question.today + 2) * MICROSECONDS_A_DAY))
+    try:
+        with transaction.savepoint():
+            ((newest,),) = transaction.rows(query.text, query.parameters)
+    except SourceError:
+        return []  # told by the refresh on trial
+    if newest is None or newest - now < _AHEAD_SECONDS * 1_000_000:
+        return []
+    return [
+        warning(
+            f"rows are booked up to {(newest - now) / 3_600_000_000:.1f} hours ahead of now",
+            f"ledgers.{ledger.name}.columns.created_at",
+            "where that is not meant, the instants are of another time zone: see docs/mapping.md",
+        )
+    ]
+
+
+_CONSEQUENCE = {
+    "created_at": "the ledger is read whole at each refresh",
+    "day": "the ledger is read whole at each refresh",
+    "id": "looking for late rows reads the ledger whole at each refresh",
+    "updated_at": "scores that come later are shown after one walk over the ledger, not at the next refresh",
+}
+
+
+def _missing(transaction: Transaction, ledger: Ledger[Any], column: str, names: Sequence[str], rows: int) -> Finding:
+    """Tell that no index leads to a column, and how to make one. In a small ledger it is no matter yet."""
+    remedy, statements = _index(transaction, ledger, column)
+    tell = warning if rows >= UNINDEXED_ROWS else note
+    return tell(
+        f"no index leads to {ledger.mapping.expression(column)} ({', '.join(names)}; about {rows:,} rows):"
+        f" {_CONSEQUENCE[column]}{'' if rows >= UNINDEXED_ROWS else ' once it has grown'}",
+        f"ledgers.{ledger.name}.columns.{column}",
+        remedy,
+        statements,
+    )
+
+
+def _index(transaction: Transaction, ledger: Ledger[Any], column: str) -> tuple[str, list[str]]:
+    """Return what to do for an index on a column, and the statements where they can be told exactly."""
+    name, expression = ledger.mapping.relation, ledger.mapping.expression(column)
+    try:
+        with transaction.savepoint():
+            found = inspection.relation(transaction, name)
+            tables = [table.name for table in inspection.tables(transaction, name)]
+            leaves = inspection.partitions(transaction, name) if found is not None and found.kind == "p" else []
+    except SourceError:
+        found = None
+    if found is None or found.kind == "f":
+        return f"make an index on {expression} where the rows of {name} are stored", []
+    if found.kind == "v":
+        below = f"make an index on what {expression} is in {' or '.join(tables)}"
+        return f"{name} is a view: {below}, and see that the view hands the condition down", []
+    return "make one; it takes a while, and locks nobody out", index_statements(found.name, expression, leaves)
+
+
+def index_statements(relation: str, expression: str, partitions: Sequence[str] = ()) -> list[str]:
+    """Return the statements that make an index without locking writers out.
+
+    On a partitioned table that goes partition by partition; the last statement then finds all done, and ties them together.
+    """
+    indexed = expression if _NAME.fullmatch(expression) else f"({expression})"
+    if not partitions:
+        return [f"CREATE INDEX CONCURRENTLY ON {relation} ({indexed});"]
+    each = [f"CREATE INDEX CONCURRENTLY ON {partition} ({indexed});" for partition in partitions]
+    return [*each, f"CREATE INDEX ON {relation} ({indexed});"]

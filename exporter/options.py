@@ -1,0 +1,45 @@
+"""Options of the commands, each of which the environment may give too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_ENVIRONMENT = "LEDGER_EXPORTER"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(name: str, *names: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own settings
+    """Declare an option that the environment may give too: `--log.level` as LEDGER_EXPORTER_LOG_LEVEL."""
+    variable = f"{_ENVIRONMENT}_{name.removeprefix('--').replace('.', '_').replace('-', '_').upper()}"
+    settings = {"envvar": variable, "show_envvar": True, "show_default": True, **settings}
+    return click.option(name, *names, **settings)
+
+
+def config_file() -> Callable[[F], F]:
+    """Declare `--config.file`, as `config_path`."""
+    return option(
+        "--config.file",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path("ledger-exporter.yml"),
+        help="The configuration.",
+    )
+
+
+def converted(convert: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that converts what an option says; a ValueError tells what is wrong with it."""
+
+    def callback(_: click.Context, __: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - click's own value
+        try:
+            if isinstance(value, tuple):
+                return tuple(convert(each) for each in value)
+            return None if value is None else convert(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback

@@ -1,0 +1,1 @@
+"""`ledger-exporter reconcile`: is every published figure what the ledgers say?"""

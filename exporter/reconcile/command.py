@@ -1,0 +1,120 @@
+"""`ledger-exporter reconcile`: every published figure beside the oracle's."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from exporter import client, config_file, logs, options, terminal
+from exporter.app import open_sources
+from exporter.client import Client, check_url
+from exporter.config import Config, parse_duration
+from exporter.options import converted, option
+from exporter.reconcile import output
+from exporter.reconcile.comparison import Comparison, Verdict, total
+from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace
+from exporter.reconcile.rounds import Patience
+from exporter.reconcile.rounds import reconcile as compare
+
+_HELP = """Say whether every published figure is what the ledgers say.
+
+The oracle reads the ledgers whole, by other and simpler queries than refreshes do. In the same snapshot of each database
+the incremental engine loads them as `serve` does; then every sample, and the exact sums behind it, must be equal.
+
+With --url and --prometheus-url, what a running exporter publishes and what Prometheus has stored of it is compared as
+well. It was read at another time, so a figure that changes meanwhile is called moving, and compared again in the next round.
+
+Reading ledgers whole takes as long as the oldest row is far away: rather ask a replica, or at night.
+
+\b
+Examples:
+  ledger-exporter reconcile
+  ledger-exporter reconcile --url=http://127.0.0.1:9851
+  ledger-exporter reconcile --url=http://127.0.0.1:9851 --prometheus-url=http://127.0.0.1:9090
+  ledger-exporter reconcile --prometheus-url=http://127.0.0.1:9090 --prometheus-matchers='job="ledger-exporter"'
+
+Exit codes: 0 no difference; 1 a difference, or something could not be read; 2 the configuration cannot be used."""
+
+_CREDENTIALS = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("reconcile", help=_HELP)
+@options.config_file()
+@option(
+    "--url",
+    "urls",
+    multiple=True,
+    callback=converted(check_url),
+    help="A running exporter, of the same configuration. Repeatable (in the environment: separated by spaces).",
+)
+@option(
+    "--http.config.file", "http_config", type=_CREDENTIALS, help="What it wants to see, as Prometheus's HTTP clients."
+)
+@option("--prometheus-url", callback=converted(check_url), help="A Prometheus that scrapes one.")
+@option("--prometheus-matchers", default="", help='Which of its series, if there are others: job="ledger-exporter".')
+@option(
+    "--prometheus-http.config.file", "prometheus_http_config", type=_CREDENTIALS, help="What Prometheus wants to see."
+)
+@option("--rounds", type=click.IntRange(1, 100), default=3, help="How often to compare what is not equal.")
+@option(
+    "--wait",
+    default="2m",
+    metavar="DURATION",
+    callback=converted(parse_duration),
+    help="How long to wait for a refresh.",
+)
+@option(
+    "--timeout",
+    default="10m",
+    metavar="DURATION",
+    callback=converted(parse_duration),
+    help="How long reading a source may take.",
+)
+@option("--output", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
+def reconcile(  # noqa: PLR0913 - one parameter an option
+    *,
+    config_path: Path,
+    urls: tuple[str, ...],
+    http_config: Path | None,
+    prometheus_url: str | None,
+    prometheus_matchers: str,
+    prometheus_http_config: Path | None,
+    rounds: int,
+    wait: timedelta,
+    timeout: timedelta,
+    form: Literal["text", "json"],
+) -> None:
+    """Run the command."""
+    logs.configure("error", "logfmt")
+    config = config_file.load(config_path)
+    places: list[Place] = [ExporterPlace.at(url, Client(client.load(http_config))) for url in urls]
+    if prometheus_url is not None:
+        asked = Client(client.load(prometheus_http_config))
+        places.append(PrometheusPlace(prometheus_url, asked, prometheus_matchers))
+    comparisons = _compare(_with_timeout(config, timeout), places, Patience(rounds, wait.total_seconds()))
+    code = 1 if total(comparisons)[Verdict.DIFFERENT] else 0
+    if form == "json":
+        click.echo(output.as_json(comparisons, code))
+    else:
+        click.echo(output.as_text(comparisons), color=terminal.in_colour(sys.stdout))
+    sys.exit(code)
+
+
+def _compare(config: Config, places: list[Place], patience: Patience) -> list[Comparison]:
+    sources = open_sources(config)
+    status = terminal.StatusLine()
+    try:
+        return compare(config, sources, places, patience, status)
+    finally:
+        status.end()
+        for source in sources.values():
+            source.close()
+
+
+def _with_timeout(config: Config, timeout: timedelta) -> Config:
+    """Return a configuration with another time for reading a source: to read it whole takes longer than a refresh may."""
+    return config.model_copy(update={"refresh": config.refresh.model_copy(update={"timeout": timeout})})

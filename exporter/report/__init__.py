@@ -1,0 +1,1 @@
+"""`ledger-exporter report`: the five views in the terminal."""

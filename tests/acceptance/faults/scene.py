@@ -1,0 +1,342 @@
+"""A platform that keeps booking, an exporter that watches it, and a witness of every scrape while things break.
+
+Each booking is one transaction that adds one dollar to each of the three ledgers. So whatever happens, a scrape is right
+only if all ledgers that are up are as many bookings old, and that number was once the truth.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+
+from tests import postgres
+from tests.acceptance.conftest import LEDGERS as CONTENT
+from tests.conftest import create_ledgers
+from tests.exporter_process import DEADLINE_SECONDS, Event, Exporter, Samples, eventually, sample
+from tests.integration.test_incremental import check
+from tests.oracle import Key
+
+LEDGERS = ("cost", "impact", "budget")
+ROLE = "ledger_exporter"
+PASSWORDS = ("s3cret-of-old", "s3cret-of-late")
+SETTINGS = {"wal_level": "replica", "max_wal_senders": "4"}
+"""Of a server that may have a standby, and recover from an archive."""
+INTERVAL = "300ms"
+TIMEOUT = "1s"
+UNDER_WAY = 1
+"""A pass that has begun before something happens may end after it, without knowing of it."""
+
+BOOKING = """
+insert into cost_ledger (id, created_at, provider, model, quest_id, tokens_in, cost_usd)
+values ({id}, now(), 'codex-mini', 'model-1', 'quest-1', 10, 1);
+insert into impact_ledger (id, created_at, task_id, quest_id, layer, total_tokens, cost_usd, impact_score)
+values ({id}, now(), 'task-b{id}', 'quest-1', 'Forge', 10, 1, 0.75);
+update quest_budget_allocations set allocated_usd = allocated_usd + 1
+where quest_id = 'quest-1' and day = (select max(day) from quest_budget_allocations where quest_id = 'quest-1');
+"""
+ROLES = f"""
+create role {ROLE} login password '{PASSWORDS[0]}';
+alter role {ROLE} set temp_file_limit = '1MB';
+"""
+TOTALS = {
+    "cost": "ledger_provider_spend_usd",
+    "impact": "ledger_impact_cost_usd",
+    "budget": "ledger_quest_allocated_usd",
+}
+"""A metric of each ledger whose sum over the window `all` grows by one with each booking."""
+_SAMPLE = re.compile(r"^(ledger_\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A scrape as the witness sees it: which ledgers are up, and how many bookings each knows of, if it is known."""
+
+    up: dict[str, bool]
+    bookings: dict[str, int]
+
+
+class Platform:
+    """Books all the time, and knows how many bookings there are; a database that is away is waited for."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.booked = 0
+        self._resting = threading.Event()
+        self._rests = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(DEADLINE_SECONDS)
+
+    def rest(self) -> None:
+        """Book nothing more; return when nothing is under way."""
+        self._resting.set()
+        assert self._rests.wait(DEADLINE_SECONDS), "the platform does not come to rest"
+
+    def go_on(self) -> None:
+        """Book again."""
+        self._rests.clear()
+        self._resting.clear()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.02):
+            try:
+                with psycopg.connect(self.dsn, autocommit=True) as connection:
+                    self._book(connection)
+            except psycopg.Error:
+                if self._resting.is_set():
+                    self._rests.set()
+
+    def _book(self, connection: psycopg.Connection[Any]) -> None:
+        while not self._stop.wait(0.02):
+            if self._resting.is_set():
+                self._rests.set()
+                continue
+            number = self.booked + 1
+            with connection.transaction():
+                connection.execute(BOOKING.format(id=1000 + number).encode())
+                self.booked = number  # before anybody can see it
+
+
+class Witness:
+    """Scrapes all the time, and objects to what can not be true."""
+
+    def __init__(self, exporter: Exporter, platform: Platform) -> None:
+        self._exporter = exporter
+        self._platform = platform
+        self._base: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.objections: list[str] = []
+        self.scrapes = 0
+
+    def __enter__(self) -> Self:
+        self._base = _totals(self._exporter.ask("/metrics").text)
+        assert self._base.keys() == {*LEDGERS}
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(DEADLINE_SECONDS)
+
+    def _run(self) -> None:
+        highest = dict.fromkeys(LEDGERS, 0)
+        while not self._stop.wait(0.02):
+            try:
+                text = self._exporter.ask("/metrics").text
+                glance = self._glance(text)
+                self._object(glance, highest)
+            except Exception as error:  # noqa: BLE001 - a scrape that is not answered is what this is about
+                self.objections.append(f"not answered: {error!r}")
+            self.scrapes += 1
+
+    def _glance(self, text: str) -> Glance:
+        totals = _totals(text)
+        counted = {ledger: round(total - self._base[ledger]) for ledger, total in totals.items()}
+        up = {ledger: f'ledger_up{{ledger="{ledger}"}} 1.0' in text for ledger in LEDGERS}
+        return Glance(up, counted)
+
+    def _object(self, glance: Glance, highest: dict[str, int]) -> None:
+        limit = self._platform.booked
+        together = {glance.bookings[ledger] for ledger in LEDGERS if glance.up[ledger] and ledger in glance.bookings}
+        if len(together) > 1:
+            self.objections.append(f"mixed: {glance}")
+        for ledger, bookings in glance.bookings.items():
+            if not 0 <= bookings <= limit:
+                self.objections.append(f"{ledger} knows of {bookings} bookings of {limit}")
+            if bookings < highest[ledger]:
+                self.objections.append(f"{ledger} knew of {highest[ledger]} bookings, now of {bookings}")
+            highest[ledger] = bookings
+
+
+def _totals(text: str) -> dict[str, float]:
+    """The dollars in each ledger, as far as a scrape tells."""
+    found: dict[str, list[float]] = {}
+    for name, labels, value in _SAMPLE.findall(text):
+        for ledger, metric in TOTALS.items():
+            if name == metric and 'window="all"' in labels:
+                found.setdefault(ledger, []).append(float(value))
+    return {ledger: math.fsum(values) for ledger, values in found.items()}
+
+
+class Scene:
+    """All parts together, and what is promised of each fault."""
+
+    def __init__(
+        self, server: postgres.Server, database: str, exporter: Exporter, platform: Platform, witness: Witness
+    ):
+        self.server = server
+        self.database = database
+        self.exporter = exporter
+        self.platform = platform
+        self.witness = witness
+
+    def execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements as the database's owner, in one transaction; return the last one's rows."""
+        with psycopg.connect(self.server.dsn(self.database)) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def disconnect(self) -> None:
+        """End the exporter's connections."""
+        self.execute(f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = '{ROLE}'")
+
+    def waits_for_a_lock(self) -> bool:
+        """Whether the exporter waits for somebody's lock."""
+        return bool(
+            self.execute(
+                "select 1 from pg_locks join pg_stat_activity using (pid)"
+                f" where not granted and usename = '{ROLE}' and locktype = 'relation'"
+            )
+        )
+
+    # What is promised
+
+    def endures(
+        self,
+        breaks: Callable[[], object],
+        mends: Callable[[], object],
+        down: Collection[str] = LEDGERS,
+        says: str = "",
+    ) -> None:
+        """Check all that is promised of a fault.
+
+        The next pass tells it, of the ledgers it concerns and no others, in the database's words. Nothing is published
+        meanwhile that is not true. The second pass after it is mended has read everything: every figure is the oracle's.
+        """
+        before = self._begin()
+        try:
+            breaks()
+            told = self._passes(lambda event: not any(event[f"{ledger}_up"] for ledger in down))
+            assert len(told) <= UNDER_WAY + 1, f"told by pass {len(told)}"
+            assert _up(told[-1]) == {ledger: ledger not in down for ledger in LEDGERS}
+            seen = self.exporter.until(
+                lambda scrape: not any(scrape[sample("ledger_up", ledger=each)] for each in down)
+            )
+            assert {ledger for ledger in LEDGERS if not seen[sample("ledger_up", ledger=ledger)]} == {*down}
+            for ledger in down:
+                eventually(
+                    lambda ledger=ledger: says in self._said_of(ledger, before), f"never said of {ledger}: {says}"
+                )
+        finally:
+            mends()
+        recovered = self._passes(_is_well)
+        assert len(recovered) <= UNDER_WAY + 2, f"recovered by pass {len(recovered)}"
+        self.is_right()
+
+    def shrugs_off(self, breaks: Callable[[], object], mends: Callable[[], object], passes: int = 4) -> None:
+        """Check that something is no fault: all ledgers stay up throughout, and every figure is right."""
+        self._begin()
+        try:
+            breaks()
+            seen: list[Event] = []
+            while len(seen) < passes:
+                seen += self._passes(lambda _: True)
+            assert all(map(_is_well, seen)), self.exporter.events[-10:]
+        finally:
+            mends()
+        self.is_right()
+
+    def passes_over(self, *happenings: Callable[[], object]) -> None:
+        """Check that what happens costs one reading at most, and that nothing is published which is not true."""
+        self._begin()
+        for happens in happenings:
+            happens()
+            recovered = self._passes(_is_well)
+            assert len(recovered) <= UNDER_WAY + 2, f"recovered by pass {len(recovered)}"
+        self.is_right()
+
+    def is_right(self) -> None:
+        """Check that the same process is there, that no scrape has been wrong, and that every figure is the oracle's."""
+        self.platform.rest()
+        rested = time.time()
+        scrape = self.exporter.until(lambda scrape: scrape[sample("ledger_snapshot_timestamp_seconds")] > rested)
+        published = as_published(scrape)
+        check([self.server.dsn(self.database)], snapshot_instant(scrape), published)
+        assert self.exporter.process.poll() is None
+        assert self.witness.objections == []
+        assert not [event for event in self.exporter.events if "exception" in event]
+        self.platform.go_on()
+
+    def _said_of(self, ledger: str, since: int) -> str:
+        outages = [event for event in self.exporter.events[since:] if event["msg"] == "ledger cannot be read"]
+        return "\n".join(event["error"] for event in outages if event["ledger"] == ledger)
+
+    def _begin(self) -> int:
+        self.platform.go_on()
+        self._passes(_is_well)
+        booked = self.platform.booked
+        eventually(lambda: self.platform.booked > booked, "the platform does not book")
+        self.witness.objections.clear()
+        return len(self.exporter.events)
+
+    def _passes(self, last: Callable[[Event], bool]) -> Sequence[Event]:
+        """The passes that end from now on, up to the first of which something is true."""
+        begin = len(self.exporter.events)
+        found: list[Event] = []
+
+        def seen() -> bool:
+            found[:] = [event for event in self.exporter.events[begin:] if event["msg"] == "refreshed"]
+            return any(map(last, found))
+
+        eventually(seen, f"no such pass: {self.exporter.events[-10:]}")
+        return found[: 1 + next(position for position, event in enumerate(found) if last(event))]
+
+
+def _up(event: Event) -> dict[str, bool]:
+    return {ledger: event[f"{ledger}_up"] for ledger in LEDGERS}
+
+
+def _is_well(event: Event) -> bool:
+    return all(_up(event).values())
+
+
+def as_published(scrape: Samples) -> dict[Key, float]:
+    """A scrape as the oracle's comparison takes it."""
+    return dict(scrape)
+
+
+def snapshot_instant(scrape: Samples) -> datetime:
+    """The instant a scrape is of."""
+    return datetime.fromtimestamp(scrape[sample("ledger_snapshot_timestamp_seconds")], UTC)
+
+
+def furnish(server: postgres.Server) -> str:
+    """Create a database with ledgers, and the role that reads them; return its name."""
+    name = server.create_database()
+    create_ledgers(server.dsn(name))
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
+        connection.execute(CONTENT)
+        if not connection.execute("select from pg_roles where rolname = %s", [ROLE]).fetchall():
+            connection.execute(ROLES)
+        connection.execute(f"grant select on all tables in schema public to {ROLE}")
+    return name
+
+
+def configure(file: Path, dsn: str, *, password: Path | None = None, timeout: str = TIMEOUT) -> Path:
+    """Write a configuration for a database, and return where."""
+    secret = f', password_file: "{password}"' if password else ""
+    file.write_text(
+        f'sources: {{main: {{dsn: "{dsn}"{secret}}}}}\n'
+        "ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}\n"
+        f"refresh: {{interval: {INTERVAL}, timeout: {timeout}}}\n"
+    )
+    return file

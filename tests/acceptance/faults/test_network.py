@@ -1,0 +1,50 @@
+"""The network before the database breaks, hangs and crawls."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import postgres
+from tests.acceptance.faults.scene import Scene, as_published, configure, furnish, snapshot_instant
+from tests.exporter_process import ROOT, Exporter, sample
+from tests.integration.test_incremental import check
+from tests.proxy import Proxy
+
+
+def test_cut(scene: Scene, network: Proxy) -> None:
+    """Connections are reset, new ones refused."""
+    scene.endures(network.cut, network.mend, says="refused")
+
+
+def test_black_holed(scene: Scene, network: Proxy) -> None:
+    """Packets go nowhere and nobody is told: the exporter gives up by its own clock, and no thread waits for ever."""
+    scene.endures(network.swallow, network.mend, says="no answer within 1 s")
+
+
+def test_too_slow(scene: Scene, network: Proxy) -> None:
+    """Every answer comes, too late."""
+    scene.endures(lambda: network.drag(seconds_a_piece=0.4), network.mend, says="no answer within 1 s")
+
+
+def test_slow(scene: Scene, network: Proxy) -> None:
+    """Answers take their time, as over a continent, and a refresh is still done in time."""
+    scene.shrugs_off(lambda: network.drag(seconds_a_piece=0.02), network.mend)
+
+
+def test_byte_by_byte(server: postgres.Server, tmp_path: Path) -> None:
+    """Every byte comes in a packet of its own, in both directions: nothing is torn, nothing is lost."""
+    database = furnish(server)
+    command = [sys.executable, "-m", "tests.proxy", str(server.directory), "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as network:
+        assert network.stdout is not None
+        port = int(network.stdout.readline())
+        dsn = f"host=127.0.0.1 port={port} sslmode=disable user=postgres dbname={database}"
+        with Exporter(configure(tmp_path / "c.yml", dsn, timeout="20s")) as exporter:
+            passes = sample("ledger_refreshes_total", ledger="cost")
+            scrape = exporter.until(lambda scrape: scrape.get(passes, 0) >= 4)
+            assert scrape[sample("ledger_refresh_failures_total", ledger="cost")] == 0
+            check([server.dsn(database)], snapshot_instant(scrape), as_published(scrape))
+        network.communicate()
+    server.drop_database(database)

@@ -1,0 +1,129 @@
+"""The exporter's own process: told to end, killed, and left without memory, at any moment."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.acceptance.faults.scene import LEDGERS, as_published, snapshot_instant
+from tests.exporter_process import ROOT, Exporter, eventually, sample
+from tests.integration.test_incremental import check
+
+MEGABYTE = 1 << 20
+MOMENTS = [0.2 * step for step in range(12)]
+"""Seconds after the start: while Python starts, imports, connects, reads, serves."""
+MODELS = 200_000
+
+
+def is_up(exporter: Exporter) -> None:
+    exporter.until(lambda scrape: all(scrape.get(sample("ledger_up", ledger=each)) for each in LEDGERS))
+
+
+def backends(platform: psycopg.Connection[Any]) -> int:
+    """How many connections exporters have to the database."""
+    ((number,),) = platform.execute(
+        "select count(*) from pg_stat_activity"
+        " where application_name like 'ledger-exporter/%' and datname = current_database()"
+    ).fetchall()
+    return int(number)
+
+
+@pytest.fixture
+def command(config: Path) -> list[str]:
+    """How the exporter is started."""
+    options = [f"--config.file={config}", "--web.listen-address=127.0.0.1:0", "--log.format=json"]
+    return [sys.executable, "-m", "exporter", "serve", *options]
+
+
+def ended_after(command: list[str], seconds: float) -> tuple[int, float, str]:
+    """Start an exporter and tell it to end some time later: its exit code, how long it took, and what it said."""
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    threading.Event().wait(seconds)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=30)
+    return process.returncode, time.monotonic() - began, said
+
+
+def test_sigterm_at_any_moment(command: list[str], platform: psycopg.Connection[Any]) -> None:
+    """Exit code 0 once it serves; before, it ends by the signal. Soon, without a traceback, and nothing stays behind."""
+    with ThreadPoolExecutor(3) as at_once:
+        ends = list(at_once.map(lambda moment: ended_after(command, moment), MOMENTS))
+
+    for code, seconds, said in ends:
+        assert code == 0 if '"listening"' in said else code in {0, -signal.SIGTERM}
+        assert seconds < 3
+        assert "Traceback" not in said
+        assert '"level": "error"' not in said
+    assert -signal.SIGTERM in {code for code, _, _ in ends}, "no moment was early enough"
+    eventually(lambda: backends(platform) == 0, "connections stay behind")
+
+
+def test_sigterm_while_the_first_process_of_a_container_loads() -> None:
+    """The kernel spares the first process of a container a signal that nobody handles: it is handled before all else."""
+    spared = "import os, exporter.__main__ as command; os.kill = lambda *_: None; command._end(15, None)"
+    ended = subprocess.run([sys.executable, "-c", spared], cwd=ROOT, check=False, capture_output=True, text=True)
+    loading = subprocess.Popen([sys.executable, "-m", "exporter", "--help"], cwd=ROOT, stdout=subprocess.PIPE)
+    eventually(lambda: _handles(loading.pid, signal.SIGTERM), "SIGTERM is not handled while it loads")
+    loading.communicate()
+
+    assert (ended.returncode, ended.stderr) == (143, "")
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_sigkill_at_any_moment(config: Path, dsn: str, platform: psycopg.Connection[Any]) -> None:
+    """The next process has the same port and the same figures at once, and no connection of the dead one stays."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    for moment in (0.0, 0.05, 0.35):
+        with Exporter(config, f"--web.listen-address={address}") as exporter:
+            exporter.until_ready()
+            threading.Event().wait(moment)
+            code, _ = exporter.end(signal.SIGKILL)
+        assert code == -signal.SIGKILL
+    with Exporter(config, f"--web.listen-address={address}") as exporter:
+        is_up(exporter)
+        scrape = exporter.scrape()
+        check([dsn], snapshot_instant(scrape), as_published(scrape))
+        eventually(lambda: backends(platform) == 1, "connections stay behind")
+
+
+def test_memory_limit(config: Path, dsn: str, platform: psycopg.Connection[Any]) -> None:
+    """A ledger that does not fit is down, the last values stay, scrapes are answered; with memory again, so are the figures."""
+    with Exporter(config) as exporter:
+        is_up(exporter)
+        before = exporter.scrape()
+        status = Path(f"/proc/{exporter.process.pid}/status").read_text()
+        used = int(status.split("VmSize:")[1].split()[0]) * 1024
+        resource.prlimit(exporter.process.pid, resource.RLIMIT_AS, (used + 8 * MEGABYTE, resource.RLIM_INFINITY))
+        platform.execute(
+            "insert into cost_ledger (id, created_at, provider, model, task_id, cost_usd)"
+            " select 1000 + n, now(), 'glm', 'model ' || md5(n::text), 'task ' || md5(n::text), 1"
+            f" from generate_series(1, {MODELS}) as n"
+        )
+        down = exporter.until(lambda scrape: scrape[sample("ledger_up", ledger="cost")] == 0)
+        seen = sample("ledger_provider_spend_usd", provider="GLM", window="all")
+        assert (before.get(seen), down.get(seen)) == (None, None)
+        platform.execute("delete from cost_ledger where id > 1000")
+        resource.prlimit(exporter.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        is_up(exporter)
+        scrape = exporter.until(lambda scrape: scrape[sample("ledger_up", ledger="cost")] == 1)
+        check([dsn], snapshot_instant(scrape), as_published(scrape))
+        assert exporter.process.poll() is None

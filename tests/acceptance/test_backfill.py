@@ -1,0 +1,302 @@
+"""The past, written by the real command, served by a real Prometheus, from blocks and by remote write, and VictoriaMetrics."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from exporter.backfill import past
+from exporter.demo import history
+from exporter.demo.incidents import Incidents
+from exporter.demo.platform import Platform
+from tests import postgres
+from tests.acceptance.conftest import configure
+from tests.acceptance.test_alerts import is_ready, process
+from tests.acceptance.test_prometheus import Prometheus, free_port
+from tests.exporter_process import ROOT, eventually, run
+from tests.unit.grafana.boards import Query, queries, selectors
+
+LABELS = ("--label=job=ledger-exporter", "--label=instance=127.0.0.1:9851")
+DAYS = 5
+STEP = timedelta(minutes=15)
+
+SPEND = """
+select quest_id, sum(cost_usd)
+from cost_ledger
+where created_at >= date_trunc('day', %(at)s at time zone 'utc') at time zone 'utc' and created_at <= %(at)s
+  and cost_usd < 'infinity' and quest_id <> ''
+group by 1
+"""
+TODAY = (
+    'max without (instance, pod) (ledger_quest_spend_usd{window="today"}) * on (quest) group_left (quest_id)'
+    ' max without (instance, pod) (ledger_quest_info{quest_id!=""}) > 0'
+)
+NO_SCRAPES = {"ledger-exporter-health"}
+"""Boards that tell of the exporter, not of the ledgers."""
+
+NOT_ALWAYS = {
+    "ledger-resources-Share wasted by layer, 7 days-C",  # drawn where layers have different levels
+    "ledger-quest-Share wasted, 7 days-C",
+    "ledger-quest-Impact per $ over time-B",  # of quests with five settled outcomes that day
+}
+"""Queries of panels that have no answer on a small and healthy platform."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A ledger, and the past that was told of it."""
+
+    dsn: str
+    config: Path
+    begin: datetime
+    end: datetime
+    openmetrics: Path
+    said: str
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same steps, wherever they go."""
+        period = f"--from={self.begin.isoformat()}", f"--to={self.end.isoformat()}", "--step=15m"
+        return f"--config.file={self.config}", *period, *LABELS
+
+    @property
+    def moments(self) -> list[datetime]:
+        """Some steps of the period."""
+        last = datetime.fromtimestamp(self.end.timestamp() // STEP.total_seconds() * STEP.total_seconds(), UTC)
+        return [last - steps * STEP for steps in (1, 50, 120, 240, 400)]
+
+    def spend(self, at: datetime) -> dict[str, float]:
+        """What each quest was charged on the day of an instant, up to it."""
+        with psycopg.connect(self.dsn) as connection:
+            return {
+                quest: float(usd) for quest, usd in connection.execute(SPEND.encode(), {"at": at}).fetchall() if usd > 0
+            }
+
+
+@pytest.fixture(scope="module")
+def told(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The demo's platform, small, and five days of it as OpenMetrics."""
+    folder = tmp_path_factory.mktemp("backfill")
+    name = pg18.create_database()
+    now = datetime.now(UTC)
+    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+        assert not history.is_loaded(connection)
+        history.load(connection, Platform(scale=0.05, incidents=Incidents(now)), now, days=12)
+    config = configure(folder / "ledger-exporter.yml", pg18.dsn(name))
+    end = (now - timedelta(hours=4)).replace(microsecond=0)
+    openmetrics = folder / "history.om"
+    period = f"--from={(end - timedelta(days=DAYS)).isoformat()}", f"--to={end.isoformat()}", "--step=15m"
+    done = run("backfill", f"--config.file={config}", f"--output={openmetrics}", *period, *LABELS)
+    assert done.returncode == 0, done.stderr
+    yield Told(pg18.dsn(name), config, end - timedelta(days=DAYS), end, openmetrics, done.stderr)
+    pg18.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def prometheus(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that has never scraped anything, with the blocks promtool made."""
+    folder = tmp_path_factory.mktemp("blocks")
+    made = subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics",
+         told.openmetrics, folder / "data"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with serving(folder) as served:
+        yield served
+
+
+def serving(folder: Path, *options: str, settings: str = "{}") -> Served:
+    """A Prometheus over a folder's data."""
+    return Served(folder, options, settings)
+
+
+class Served:
+    """A Prometheus that ends with the block."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...], settings: str) -> None:
+        self._address = f"127.0.0.1:{free_port()}"
+        (folder / "prometheus.yml").write_text(settings)
+        self._process = process(
+            folder, "prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={self._address}", "--storage.tsdb.retention.time=1y", *options,
+        )  # fmt: skip
+        self._folder = folder
+
+    def __enter__(self) -> Prometheus:
+        self._process.__enter__()
+        eventually(lambda: is_ready(self._address), f"Prometheus has not started; its log is in {self._folder}")
+        return Prometheus(self._address)
+
+    def __exit__(self, *error: object) -> None:
+        self._process.__exit__(None, None, None)
+
+
+def asked(database: Prometheus, promql: str, label: str, at: datetime) -> dict[str, float]:
+    """The values of an instant query at an instant, by a label."""
+    found = database.get("query", query=promql, time=str(at.timestamp()))
+    return {one["metric"].get(label, ""): float(one["value"][1]) for one in found["result"]}
+
+
+def test_it_says_what_it_wrote_and_what_to_do_with_it(told: Told) -> None:
+    assert "promtool tsdb create-blocks-from --max-block-duration=720h openmetrics" in told.said
+    assert f"{told.end:%Y-%m-%d}" in told.said
+
+
+def test_prometheus_serves_what_was_spent_before_it_was_installed(told: Told, prometheus: Prometheus) -> None:
+    for step in told.moments:
+        assert asked(prometheus, TODAY, "quest_id", step + timedelta(minutes=4)) == told.spend(step), step
+
+
+def test_counters_rise_by_what_was_charged(told: Told, prometheus: Prometheus) -> None:
+    """Over a day, extrapolated to its edges by Prometheus, within a hundredth of the ledger's own sum."""
+    at = told.end.replace(hour=0, minute=0, second=0) - timedelta(days=1)
+    growth = "sum(increase(ledger_spend_usd_total[1d]))"
+    with psycopg.connect(told.dsn) as connection:
+        ((usd,),) = connection.execute(
+            "select sum(cost_usd) from cost_ledger where cost_usd >= 0 and cost_usd < 'infinity'"
+            " and created_at > %s and created_at <= %s",
+            (at - timedelta(days=1), at),
+        )
+
+    assert asked(prometheus, growth, "", at)[""] == pytest.approx(float(usd), rel=0.01)
+
+
+def test_series_are_those_of_the_scrapes(prometheus: Prometheus, told: Told) -> None:
+    found = asked(prometheus, 'count by (job) (ledger_quest_info{instance="127.0.0.1:9851"})', "job", told.moments[2])
+
+    assert found.keys() == {"ledger-exporter"}
+
+
+def shown() -> list[Query]:
+    """The panels' queries that ask for nothing but what is told of the past."""
+    names = {metric.name for metric in past.METRICS}
+    return [
+        query
+        for query in queries()
+        if query.board not in NO_SCRAPES and {one.metric for one in selectors(query.expr)} <= names
+    ]
+
+
+def test_dashboards_show_the_past(told: Told, prometheus: Prometheus) -> None:
+    """Every panel that needs no ranking has an answer a day before, of rates where they are over two steps or more."""
+    at = told.moments[2]
+    asked = {str(query): query.promql.replace("[1m]", "[6h]") for query in shown()}
+    empty = {
+        name: promql
+        for name, promql in asked.items()
+        if not prometheus.get("query", query=promql, time=str(at.timestamp()))["result"]
+    }
+
+    assert len(shown()) > 40
+    assert empty.keys() <= NOT_ALWAYS
+
+
+def test_remote_write_tells_the_same(told: Told, tmp_path: Path) -> None:
+    """To a Prometheus that takes samples out of order, in whatever order they come."""
+    out_of_order = "storage: {tsdb: {out_of_order_time_window: 30d}}"
+    with serving(tmp_path, "--web.enable-remote-write-receiver", settings=out_of_order) as written:
+        done = run("backfill", *told.options, f"--to-url=http://{written._address}/api/v1/write",  # noqa: SLF001
+                   f"--state.file={tmp_path / 'state'}")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+        for step in told.moments:
+            assert asked(written, TODAY, "quest_id", step) == told.spend(step), step
+
+
+def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with process(
+        tmp_path, "victoria-metrics", f"-httpListenAddr={address}", f"-storageDataPath={tmp_path / 'data'}",
+        "-retentionPeriod=1y", "-search.latencyOffset=0s", "-search.disableCache",
+    ):  # fmt: skip
+        imported = Prometheus(address)
+        eventually(
+            lambda: imported.get("query", query="1"), f"VictoriaMetrics has not started; its log is in {tmp_path}"
+        )
+        done = run("backfill", *told.options, f"--to-url=http://{address}/api/v1/import",
+                   f"--state.file={tmp_path / 'state'}")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+        for step in told.moments:
+            eventually(
+                lambda step=step: asked(imported, TODAY, "quest_id", step) == told.spend(step),
+                f"{step}: {told.spend(step)} was spent, {asked(imported, TODAY, 'quest_id', step)} is told",
+            )
+
+
+def test_a_killed_run_goes_on_where_it_stopped(told: Told, tmp_path: Path) -> None:
+    """What it writes in the end is what was written at once, to the byte."""
+    output, state = tmp_path / "killed.om", tmp_path / "killed.om.state"
+    command = ["backfill", *told.options, f"--output={output}"]
+    running = subprocess.Popen([sys.executable, "-m", "exporter", *command], cwd=ROOT, stderr=subprocess.DEVNULL)
+    eventually(lambda: state.exists() and json.loads(state.read_text())["number"] > 0, "no day was ever done")
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    done_before = json.loads(state.read_text())["number"]
+    assert not output.read_bytes().endswith(b"# EOF\n")
+
+    again = run(*command)
+
+    assert again.returncode == 0, again.stderr
+    assert 0 < done_before < DAYS * 96
+    assert not state.exists()
+    assert output.read_bytes() == told.openmetrics.read_bytes()
+
+
+def test_a_folder_has_a_file_a_day(told: Told, tmp_path: Path) -> None:
+    done = run("backfill", *told.options, "--step=6h", f"--output={tmp_path / 'history'}/")
+
+    assert done.returncode == 0, done.stderr
+    files = sorted((tmp_path / "history").iterdir())
+    assert len(files) == DAYS + 1
+    assert all(file.read_bytes().endswith(b"# EOF\n") for file in files)
+
+
+def test_standard_output_carries_nothing_else(told: Told) -> None:
+    done = run("backfill", *told.options, "--step=1d", "--output=-")
+
+    assert done.stdout.startswith("# HELP ledger_")
+    assert done.stdout.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--output=x.om", "--to=2999-01-01"), 1, "three hours in memory"),
+        (("--output=x.om", "--from=soon"), 1, "neither a date"),
+        (("--output=x.om", "--step=0.5s"), 1, "whole seconds"),
+        (("--output=x.om", "--step=often"), 2, "must be a duration"),
+        ((), 2, "one of --output and --to-url"),
+        (("--output=x.om", "--to-url=http://127.0.0.1:1/api/v1/write"), 2, "one of --output and --to-url"),
+        (("--output=x.om", "--label=job"), 2, "NAME=VALUE"),
+        (("--output=x.om", "--label=__name__=x"), 2, "NAME=VALUE"),
+        (("--to-url=ftp://127.0.0.1/",), 2, "must be a URL"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(
+    told: Told, tmp_path: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    placed = [option.replace("=x.om", f"={tmp_path / 'x.om'}") for option in options]
+    done = run("backfill", f"--config.file={told.config}", *placed)
+
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    config = configure(tmp_path / "ledger-exporter.yml", "postgresql://127.0.0.1:1/nowhere")
+    done = run("backfill", f"--config.file={config}", f"--output={tmp_path / 'x.om'}")
+
+    assert done.returncode == 1
+    assert "source main: " in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["ledger-exporter.yml"]

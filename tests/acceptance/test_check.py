@@ -1,0 +1,452 @@
+"""`ledger-exporter check` on real servers: what is wrong is found, and what it says to do puts it right."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from exporter.check import output
+from exporter.check.command import examine
+from exporter.terminal import StatusLine
+from tests import postgres
+from tests.acceptance.conftest import LEDGERS, configure
+from tests.conftest import create_ledgers
+from tests.exporter_process import ROOT, Exporter, eventually, run
+
+INDEXES = """
+create index on cost_ledger (created_at);
+create index on cost_ledger (id);
+create index on impact_ledger (created_at);
+create index on impact_ledger (id);
+create index on impact_ledger (updated_at);
+create index on quest_budget_allocations (day);
+"""
+REPLICATED = {"wal_level": "replica", "max_wal_senders": "4", "synchronous_commit": "on"}
+ROLE = "reader"
+GRANTS = f"grant select on all tables in schema public to {ROLE}; analyze;"
+MANY = """
+insert into cost_ledger
+select n, now() - n * interval '1 minute', 'codex', 'm', null, 'quest-1', 1, 1, 0.01 from generate_series(1000, 26000) as n;
+analyze;
+"""
+LEDGERS_YAML = "ledgers: {{cost: {cost}, impact: {{source: main}}, budget: {{source: main}}}}\n"
+
+
+@dataclass
+class Installation:
+    """A database with the three ledgers, a role that reads them, and a configuration."""
+
+    server: postgres.Server
+    database: str
+    config: Path
+
+    def dsn(self, role: str = ROLE) -> str:
+        return self.server.dsn(self.database).replace("user=postgres", f"user={role}")
+
+    def execute(self, *statements: str) -> None:
+        """Run statements as the platform's administrator."""
+        with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def map_cost(self, mapping: str, role: str = ROLE) -> None:
+        """Configure the cost ledger otherwise."""
+        sources = f'sources: {{main: {{dsn: "{self.dsn(role)}"}}}}\n'
+        self.config.write_text(sources + LEDGERS_YAML.format(cost=mapping))
+
+    def check(self, *, strict: bool = False) -> Checked:
+        """Check it within this process."""
+        report = examine(self.config, deep=True, status=StatusLine())
+        code = report.exit_code(strict=strict)
+        return Checked(code, json.loads(output.as_json(report, code)))
+
+
+@dataclass
+class Checked:
+    """How a check ended, and what it said."""
+
+    code: int
+    said: dict[str, Any]
+
+    def findings(self, *severities: str) -> list[dict[str, Any]]:
+        """The findings of these severities; of all that are no mere news without any."""
+        wanted = severities or ("warning", "error")
+        return [one for section in self.said["sections"] for one in section["findings"] if one["severity"] in wanted]
+
+    def only(self, key: str, *severities: str) -> dict[str, Any]:
+        """The one finding there is, which is about a key."""
+        (found,) = self.findings(*severities)
+        assert key == found["key"]
+        return found
+
+
+def install(server: postgres.Server, folder: Path) -> Iterator[Installation]:
+    name = server.create_database()
+    create_ledgers(server.dsn(name))
+    made = Installation(server, name, folder / "ledger-exporter.yml")
+    configure(made.config, made.dsn(), interval="15s")
+    role = f"select from pg_roles where rolname = '{ROLE}'"
+    made.execute(f"do $$ begin if not exists ({role}) then create role {ROLE} login; end if; end $$")
+    made.execute(LEDGERS, INDEXES, GRANTS)
+    yield made
+    server.drop_database(name)
+
+
+@pytest.fixture
+def installed(pg18: postgres.Server, tmp_path: Path) -> Iterator[Installation]:
+    yield from install(pg18, tmp_path)
+
+
+@pytest.fixture
+def installed_on_either(server: postgres.Server, tmp_path: Path) -> Iterator[Installation]:
+    yield from install(server, tmp_path)
+
+
+def test_a_good_installation_has_nothing_to_say(installed_on_either: Installation) -> None:
+    """On both servers, and for the strict."""
+    found = installed_on_either.check(strict=True)
+
+    assert found.findings("note", "warning", "error") == []
+    assert found.code == 0
+    planned = [
+        one["message"] for one in found.findings("ok") if "queries are valid here; an index leads to" in one["message"]
+    ]
+    assert len(planned) == 3
+
+
+def test_the_command_ends_and_says_as_the_report_does(installed: Installation) -> None:
+    installed.execute(f"grant delete on cost_ledger to {ROLE}")
+    lax, strict, text = (
+        run("check", "--deep", f"--config.file={installed.config}", *options)
+        for options in (["--output=json"], ["--output=json", "--strict"], ["--strict"])
+    )
+
+    assert [lax.returncode, strict.returncode, text.returncode] == [0, 1, 1]
+    assert json.loads(strict.stdout)["warnings"] == 1
+    assert "warning  ledgers.cost.relation: the role reader may also write public.cost_ledger (DELETE)" in text.stdout
+    assert "REVOKE DELETE ON public.cost_ledger FROM reader;" in text.stdout
+    assert lax.stderr == strict.stderr == text.stderr == ""
+
+
+def test_series_are_estimated_as_they_are_published(installed: Installation) -> None:
+    estimate = installed.check().said["estimate"]
+    with Exporter(installed.config) as exporter:
+        exporter.until_ready()
+        published = [name for name, _ in exporter.scrape() if name.startswith("ledger_")]
+
+    assert estimate["complete"]
+    assert len(published) == estimate["series"]["total"]
+    assert estimate["labels"]["quest"] == {"values": 4, "folded": 0, "limit": 500}
+    assert 60 <= estimate["memory_mb"] <= 80
+
+
+def test_without_deep_nothing_connects(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        config = configure(tmp_path / "c.yml", f"host=127.0.0.1 port={server.getsockname()[1]}")
+        ended = run("check", f"--config.file={config}")
+        server.settimeout(0)
+
+        assert ended.returncode == 0
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_mistake_in_the_configuration_is_exit_code_2_with_its_place(installed: Installation) -> None:
+    installed.config.write_text(installed.config.read_text().replace("cost: {source: main}", "cost: {source: mian}"))
+    found = installed.check()
+
+    assert found.code == 2
+    assert "names the source 'mian'" in found.only("ledgers.cost.source")["message"]
+
+
+class TestIndexes:
+    def test_in_a_small_ledger_none_is_needed_yet(self, installed: Installation) -> None:
+        installed.execute("drop index cost_ledger_created_at_idx")
+        found = installed.check(strict=True)
+
+        assert found.code == 0
+        assert "no index leads to created_at" in found.only("ledgers.cost.columns.created_at", "note")["message"]
+
+    @pytest.mark.parametrize("column", ["created_at", "id"])
+    def test_a_missing_one_is_told_to_the_letter(self, installed: Installation, column: str) -> None:
+        """The statement runs as it stands, and then nothing is missing."""
+        installed.execute(MANY, f"drop index cost_ledger_{column}_idx")
+        found = installed.check(strict=True)
+        missing = found.only(f"ledgers.cost.columns.{column}")
+
+        assert found.code == 1
+        assert missing["statements"] == [f"CREATE INDEX CONCURRENTLY ON public.cost_ledger ({column});"]
+        installed.execute(*missing["statements"])
+        assert installed.check(strict=True).code == 0
+
+    def test_that_of_updates_is_told_too(self, installed: Installation) -> None:
+        installed.execute("drop index impact_ledger_updated_at_idx")
+        missing = installed.check().only("ledgers.impact.columns.updated_at", "note")
+
+        assert "scores that come later are shown after one walk" in missing["message"]
+        assert missing["statements"] == ["CREATE INDEX CONCURRENTLY ON public.impact_ledger (updated_at);"]
+
+    def test_an_expression_is_indexed_as_it_is_mapped(self, installed: Installation) -> None:
+        installed.execute(
+            MANY, "alter table cost_ledger alter column created_at type bigint using extract(epoch from created_at)"
+        )
+        installed.map_cost("{source: main, columns: {created_at: to_timestamp(created_at)}}")
+        (statement,) = installed.check().only("ledgers.cost.columns.created_at")["statements"]
+        installed.execute(statement)
+
+        assert installed.check(strict=True).findings() == []
+
+    def test_partitions_are_indexed_one_by_one(self, installed: Installation) -> None:
+        installed.execute(
+            MANY,
+            "alter table cost_ledger rename to charges",
+            "drop index cost_ledger_created_at_idx",
+            "create table cost_ledger (like charges) partition by range (created_at)",
+            "create table old partition of cost_ledger for values from (minvalue) to (now() - interval '3 days')",
+            "create table new partition of cost_ledger for values from (now() - interval '3 days') to (maxvalue)",
+            "insert into cost_ledger select * from charges",
+            "create index on cost_ledger (id)",
+            GRANTS,
+        )
+        missing = installed.check().only("ledgers.cost.columns.created_at")
+
+        assert missing["statements"] == [
+            "CREATE INDEX CONCURRENTLY ON public.new (created_at);",
+            "CREATE INDEX CONCURRENTLY ON public.old (created_at);",
+            "CREATE INDEX ON public.cost_ledger (created_at);",
+        ]
+        installed.execute(*missing["statements"])
+        assert installed.check(strict=True).findings() == []
+
+    def test_a_view_names_what_it_is_made_of(self, installed: Installation) -> None:
+        installed.execute(
+            MANY,
+            "drop index cost_ledger_created_at_idx",
+            "create view charges as select * from cost_ledger where quest_id is not null",
+            GRANTS,
+        )
+        installed.map_cost("{source: main, relation: charges}")
+        missing = installed.check().only("ledgers.cost.columns.created_at")
+
+        assert "make an index on what created_at is in public.cost_ledger" in missing["remedy"]
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("mapping", "column", "message"),
+        [
+            ("{cost_usd: dollars}", "cost_usd", 'column "dollars" does not exist'),
+            ("{model: modle}", "model", 'hint: Perhaps you meant to reference the column "cost_ledger.model"'),
+            ("{cost_usd: created_at}", "cost_usd", "cannot cast type timestamp with time zone to numeric"),
+            ("{tokens_in: sqrt(provider)}", "tokens_in", "function sqrt(text) does not exist"),
+        ],
+    )
+    def test_one_that_cannot_be_read_is_an_error(
+        self, installed: Installation, mapping: str, column: str, message: str
+    ) -> None:
+        installed.map_cost(f"{{source: main, columns: {mapping}}}")
+        found = installed.check()
+
+        assert found.code == 2
+        assert message in found.only(f"ledgers.cost.columns.{column}")["message"]
+
+    @pytest.mark.parametrize(
+        ("mapping", "column", "message"),
+        [
+            ("{cost_usd: 'round(cost_usd)::int'}", "cost_usd", "whole US dollars"),
+            ("{cost_usd: 'cost_usd::float8'}", "cost_usd", "money in binary fractions"),
+            ("{tokens_in: 'tokens_in::text'}", "tokens_in", "one row that is none fails every refresh"),
+            ("{created_at: 'created_at::date'}", "created_at", "none during the day"),
+        ],
+    )
+    def test_one_of_a_doubtful_type_is_a_warning(
+        self, installed: Installation, mapping: str, column: str, message: str
+    ) -> None:
+        installed.map_cost(f"{{source: main, columns: {mapping}}}")
+        found = installed.check()
+
+        assert found.code == 0
+        assert message in found.only(f"ledgers.cost.columns.{column}")["message"]
+
+    def test_what_only_rows_can_show_is_shown(self, installed: Installation) -> None:
+        """Every query can be planned; reading fails."""
+        installed.execute(
+            "alter table cost_ledger alter column tokens_in type text",
+            "update cost_ledger set tokens_in = 'a few' where id = 7",
+        )
+        found = installed.check()
+
+        assert found.code == 2
+        assert found.findings("error")[0]["key"] == "ledgers.cost"
+        assert 'invalid input syntax for type numeric: "a few"' in found.findings("error")[0]["message"]
+
+    def test_rows_that_are_left_out_are_told(self, installed: Installation) -> None:
+        installed.execute("update cost_ledger set cost_usd = 'NaN' where id < 4")
+
+        assert "3 for their cost" in installed.check().only("ledgers.cost")["message"]
+
+    def test_rows_ahead_of_now_are_another_time_zone(self, installed: Installation) -> None:
+        installed.execute("update cost_ledger set created_at = created_at + interval '13 hours'")
+
+        assert "12.0 hours ahead of now" in installed.check().only("ledgers.cost.columns.created_at")["message"]
+
+
+class TestRights:
+    def test_a_role_that_may_not_read_is_told_what_to_grant(self, installed: Installation) -> None:
+        installed.execute(f"revoke select on cost_ledger from {ROLE}")
+        refused = installed.check()
+
+        assert refused.code == 2
+        installed.execute(*refused.only("ledgers.cost.relation")["statements"])
+        assert installed.check(strict=True).code == 0
+
+    def test_a_role_that_may_read_some_columns_needs_those_that_are_mapped(self, installed: Installation) -> None:
+        installed.execute(f"revoke select on cost_ledger from {ROLE}", f"grant select (id) on cost_ledger to {ROLE}")
+        found = installed.check()
+
+        assert found.code == 2
+        assert "ledgers.cost.columns.cost_usd" in {one["key"] for one in found.findings("error")}
+
+    def test_a_role_that_may_write_is_a_warning(self, installed: Installation) -> None:
+        installed.execute(f"grant update, delete on cost_ledger to {ROLE}")
+        found = installed.check(strict=True)
+
+        assert found.code == 1
+        installed.execute(*found.only("ledgers.cost.relation")["statements"])
+        assert installed.check(strict=True).code == 0
+
+    def test_a_superuser_is_a_warning(self, installed: Installation) -> None:
+        configure(installed.config, installed.dsn("postgres"), interval="15s")
+
+        assert "is a superuser" in installed.check().only("sources.main")["message"]
+
+    def test_row_level_security_is_an_error(self, installed: Installation) -> None:
+        """Also below a view that is read with the rights of who asks."""
+        installed.execute(
+            "create role tenant login",
+            "grant select on all tables in schema public to tenant",
+            "alter table cost_ledger enable row level security",
+            "create policy own on cost_ledger for select using (quest_id = 'quest-1')",
+            "create view charges with (security_invoker = true) as select * from cost_ledger",
+            "grant select on charges to tenant",
+        )
+        for relation in ("cost_ledger", "charges"):
+            installed.map_cost(f"{{source: main, relation: {relation}}}", "tenant")
+            hidden = installed.check().only("ledgers.cost.relation")
+            assert "row level security applies to public.cost_ledger" in hidden["message"]
+        installed.execute(*hidden["statements"])
+
+        assert installed.check(strict=True).code == 0
+
+    def test_a_relation_that_is_elsewhere_is_found(self, installed: Installation) -> None:
+        installed.execute(
+            "create schema billing", "alter table cost_ledger set schema billing",
+            f"grant usage on schema billing to {ROLE}",
+        )  # fmt: skip
+
+        assert installed.check().only("ledgers.cost.relation")["remedy"] == (
+            "there is billing.cost_ledger: name it with its schema"
+        )
+
+    def test_a_schema_that_is_closed_is_told_apart_from_one_that_is_not_there(self, installed: Installation) -> None:
+        installed.execute("create schema billing", "alter table cost_ledger set schema billing")
+        installed.map_cost("{source: main, relation: billing.cost_ledger}")
+
+        assert installed.check().only("ledgers.cost.relation")["remedy"] == (
+            f"as the schema's owner: grant usage on schema billing to {ROLE};"
+        )
+
+
+class TestServers:
+    def test_one_that_does_not_answer_is_exit_code_2(self, tmp_path: Path) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as server:
+            port = server.getsockname()[1]
+        config = configure(tmp_path / "c.yml", f"host=127.0.0.1 port={port} user=u password=s3cret dbname=d")
+        config.chmod(0o600)
+        ended = run("check", "--deep", f"--config.file={config}")
+
+        assert ended.returncode == 2
+        assert "error    sources.main: source main: " in ended.stdout
+        assert f"Source main, u@127.0.0.1:{port}/d" in ended.stdout
+        assert "s3cret" not in ended.stdout + ended.stderr
+
+    def test_a_clock_that_is_off_is_a_warning(self, installed: Installation) -> None:
+        report = examine(installed.config, deep=True, status=StatusLine(), now=lambda: time.time() - 90)
+        messages = [one.message for section in report.sections for one in section.findings if one.severity == "warning"]
+
+        assert any("its clock is 90.0 s ahead of ours" in message for message in messages)
+
+    def test_a_replica_must_follow(self, tmp_path: Path) -> None:
+        """One that keeps up is as good as its primary; one that is cut off looks alive and stands still."""
+        with ExitStack() as servers:
+            primary = postgres.start(postgres.embedded_bin(), REPLICATED)
+            servers.callback(primary.stop)
+            for made in install(primary, tmp_path):
+                replica = postgres.replicate(primary, REPLICATED)
+                servers.callback(replica.stop)
+                configure(
+                    made.config, made.dsn().replace(str(primary.directory), str(replica.directory)), interval="15s"
+                )
+                following = made.check(strict=True)
+                cut_off(replica)
+                left_behind = made.check(strict=True)
+
+        assert following.code == 0
+        assert "the replica keeps up with its primary" in [one["message"] for one in following.findings("ok")]
+        assert left_behind.code == 1
+        assert "receives nothing from its primary" in left_behind.only("sources.main")["message"]
+
+
+def cut_off(replica: postgres.Server) -> None:
+    """Let a replica follow no more."""
+    with psycopg.connect(replica.dsn(), autocommit=True) as connection:
+        connection.execute("alter system set primary_conninfo = ''")
+        connection.execute("select pg_reload_conf()")
+        following = "select count(*) from pg_stat_wal_receiver"
+        eventually(lambda: connection.execute(following).fetchone() == (0,), "the replica still follows")
+
+
+class TestTerminal:
+    def test_it_is_coloured_at_a_terminal_alone(self, installed: Installation) -> None:
+        assert "\033[" not in run("check", f"--config.file={installed.config}").stdout
+        assert "\033[32mok" in at_terminal("check", f"--config.file={installed.config}")
+        assert "\033[" not in at_terminal("check", f"--config.file={installed.config}", NO_COLOR="1")
+
+    def test_help_teaches(self) -> None:
+        text = run("check", "--help").stdout
+
+        assert "ledger-exporter check --deep --strict --output=json" in text
+        assert "Exit codes" in text
+
+
+def at_terminal(*arguments: str, **environment: str) -> str:
+    """What the command says to a terminal."""
+    ours, theirs = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exporter", *arguments], cwd=ROOT, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
+        env=clean | environment,
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    with closing(os.fdopen(ours, "rb", 0)) as terminal:
+        try:
+            while part := terminal.read(4096):
+                said += part
+        except OSError:  # how a terminal ends
+            pass
+    process.wait()
+    return said.decode()
