@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -42,7 +44,7 @@ def kustomized(folder: str) -> str:
     outside = ["--load-restrictor=LoadRestrictionsNone"] if folder == "dashboards" else []
     tool = next((command for name, command in tools.items() if shutil.which(name)), None)
     if tool is None:
-        pytest.skip("neither kustomize nor kubectl is installed")
+        pytest.fail("neither kustomize nor kubectl is installed: scripts/install-tools says how to get one")
     done = subprocess.run([*tool, *outside, HERE / folder], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -61,7 +63,8 @@ def the(manifests: list[Manifest]) -> Manifest:
 
 def check(manifest: Manifest, version: str) -> None:
     """Validate an object of Kubernetes' own strictly: unknown fields are errors."""
-    validator = pytest.importorskip("kubernetes_validate", reason="the package kubernetes-validate is not installed")
+    import kubernetes_validate as validator  # noqa: PLC0415 - it takes a second to load
+
     try:
         validator.validate(manifest, version, strict=True)
     except validator.ValidationError as error:
@@ -71,17 +74,16 @@ def check(manifest: Manifest, version: str) -> None:
 @pytest.fixture(scope="module")
 def crds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifest]:
     """The schemas of the Prometheus operator by kind, from its Go module."""
-    if not shutil.which("go"):
-        pytest.skip("go is not installed, which fetches the operator's schemas")
+    go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
+    assert go, "go is not installed, which fetches the operator's schemas: scripts/install-tools installs it"
     done = subprocess.run(
-        ["go", "mod", "download", "-json", CRD_MODULE],
+        [go, "mod", "download", "-json", CRD_MODULE],
         cwd=tmp_path_factory.mktemp("go"),
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        pytest.skip("the operator's schemas cannot be had here")
+    assert done.returncode == 0, done.stdout + done.stderr
     folder = Path(json.loads(done.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
     names = {"ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
     found = {
@@ -174,7 +176,6 @@ class TestSchemas:
 
     @pytest.mark.parametrize("folder", ["monitoring", "example"])
     def test_what_the_operator_reads_is_valid(self, folder: str, crds: dict[str, Manifest]) -> None:
-        jsonschema = pytest.importorskip("jsonschema")
         found = [manifest for kind in crds for manifest in built(folder, kind)]
 
         assert len(found) == 1 + len(list(RULES.glob("*.yml")))
@@ -182,7 +183,6 @@ class TestSchemas:
             jsonschema.validate(manifest, crds[manifest["kind"]])
 
     def test_the_operators_check_can_fail(self, crds: dict[str, Manifest]) -> None:
-        jsonschema = pytest.importorskip("jsonschema")
         manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
         manifest["spec"]["endpoints"][0]["intervall"] = "15s"
 

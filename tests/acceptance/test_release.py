@@ -1,0 +1,133 @@
+"""What a release consists of works where nothing else is: wheel, source distribution, and the list of what is in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exporter import __version__
+from tests.exporter_process import Exporter, sample
+
+ROOT = Path(__file__).parents[2]
+LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;\\]+)( ;[^\\\n]+)?", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Release:
+    """The files of a release."""
+
+    wheel: Path
+    source: Path
+    contents: Path
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without anything that leads to the source tree or its virtual environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    return {**kept, **more}
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    """Run a program in a folder and return what it printed; it must succeed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd, env=clean_environment(**environment), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release built from the source tree."""
+    folder = tmp_path_factory.mktemp("release")
+    run(ROOT / "scripts/release", folder, cwd=folder)
+    (wheel,), (source,), (contents,) = (list(folder.glob(pattern)) for pattern in ("*.whl", "*.tar.gz", "*.cdx.json"))
+    return Release(wheel, source, contents)
+
+
+@pytest.fixture(scope="module")
+def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, installed from the wheel with pipx and with the locked versions of what it needs."""
+    home = tmp_path_factory.mktemp("pipx")
+    constraints = home / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}{marker}\n" for name, version, marker in locked()))
+    run(
+        sys.executable, "-m", "pipx", "install", release.wheel, f"--pip-args=--constraint={constraints}",
+        cwd=home, PIPX_HOME=str(home / "home"), PIPX_BIN_DIR=str(home / "bin"), PIPX_MAN_DIR=str(home / "man"),
+    )  # fmt: skip
+    return home / "bin" / "ledger-exporter"
+
+
+def locked() -> list[tuple[str, str, str]]:
+    """Each package the exporter runs with: its name, its version, and where that one is for."""
+    return [tuple(entry) for entry in LOCKED.findall((ROOT / "requirements.txt").read_text())]
+
+
+def files(archive: Path) -> set[str]:
+    """The files in a wheel, or in a source distribution, by their place in it."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as opened:
+            return set(opened.namelist())
+    with tarfile.open(archive) as opened_tar:
+        return {name.split("/", 1)[1] for name in opened_tar.getnames() if "/" in name}
+
+
+def test_a_release_carries_the_version_that_the_program_says(release: Release, installed: Path, tmp_path: Path) -> None:
+    """There is one place for the version, and everything has it from there."""
+    assert release.wheel.name.split("-")[1] == __version__
+    assert release.source.name == f"ledger_exporter-{__version__}.tar.gz"
+    assert run(installed, "--version", cwd=tmp_path) == f"ledger-exporter, version {__version__}\n"
+
+
+def test_both_archives_hold_every_file_of_the_package_and_no_test(release: Release) -> None:
+    """SQL, templates and the reference configuration are files that only a test of the archive can miss."""
+    package = set(run("git", "ls-files", "--cached", "--others", "--exclude-standard", "exporter", cwd=ROOT).split())
+
+    for archive in (release.wheel, release.source):
+        assert {name for name in files(archive) if name.startswith("exporter/")} == package
+        assert not any(name.startswith(("tests/", "bench/", "grafana/")) for name in files(archive))
+        assert any(name.endswith("LICENSE") for name in files(archive))
+
+
+def test_the_source_distribution_builds_the_same_wheel(release: Release, tmp_path: Path) -> None:
+    """Who builds from source gets what was released."""
+    with tarfile.open(release.source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "again", cwd=tree)
+
+    with zipfile.ZipFile(next((tree / "again").iterdir())) as again, zipfile.ZipFile(release.wheel) as wheel:
+        names = [name for name in again.namelist() if not name.endswith("RECORD")]
+        assert {name: again.read(name) for name in names} == {name: wheel.read(name) for name in names}
+        assert set(again.namelist()) == set(wheel.namelist())
+
+
+def test_the_installed_program_serves_a_ledger(installed: Path, config: Path) -> None:
+    """Nothing of the source tree is needed to refresh and to be scraped."""
+    with Exporter(config, program=(str(installed),), environment=clean_environment(PYTHONSAFEPATH="1")) as exporter:
+        scrape = exporter.until(lambda samples: samples.get(sample("ledger_up", ledger="cost")) == 1)
+
+    assert scrape[sample("ledger_up", ledger="impact")] == 1
+    assert any(name == "ledger_provider_spend_usd" for name, _ in scrape)
+
+
+def test_the_list_of_contents_names_all_that_is_installed(release: Release) -> None:
+    """The SBOM has every locked package with its version and where it comes from, and the program itself."""
+    contents = json.loads(release.contents.read_text())
+
+    assert contents["bomFormat"] == "CycloneDX"
+    assert contents["metadata"]["component"]["name"] == "ledger-exporter"
+    assert {(part["name"], part["version"]) for part in contents["components"]} == {
+        (name, version) for name, version, _ in locked()
+    }
+    assert all(part["purl"].startswith("pkg:pypi/") for part in contents["components"])
