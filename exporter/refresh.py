@@ -276,7 +276,7 @@ class Refresh:
         part, problem = None, None
         try:
             with transaction.savepoint(share):
-                transaction.hold(reader.probe(transaction.number))
+                transaction.hold(reader.probe(question, transaction.number))
                 if self._reads_whole or reader.must_read_whole:
                     part = self._ask_whole(transaction, ledger, question)
                     transaction.refuse_rewritten()

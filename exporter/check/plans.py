@@ -70,7 +70,8 @@ def check(transaction: Transaction, config: Config, name: LedgerName, question: 
     ledger, key = ledger_of(config, name), f"ledgers.{name}"
     try:
         with transaction.savepoint():
-            abilities = Abilities.of([transaction.rows(query.text, query.parameters) for query in ledger.probe()])
+            probe = ledger.probe(question)
+            abilities = Abilities.of([transaction.rows(query.text, query.parameters) for query in probe])
     except SourceError as problem:
         return Plans([error(f"cannot be probed: {problem}", key, _OWN_WORDS)])
     asked = list(questions(ledger, config, question, abilities))

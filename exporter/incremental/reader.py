@@ -148,11 +148,11 @@ class Reader:
 
     # A refresh
 
-    def probe(self, connection: int) -> Dialogue[None]:
+    def probe(self, question: Question, connection: int) -> Dialogue[None]:
         """Learn what server and relation can do, where that is not known of this connection."""
         if self.abilities is None or connection != self._probed:
             before = self.abilities
-            self.abilities, self._probed = Abilities.of((yield self.ledger.probe())), connection
+            self.abilities, self._probed = Abilities.of((yield self.ledger.probe(question))), connection
             if self.must_read_whole and (before is None or before.indexed):
                 log.warning(
                     "no index leads to the instants of this ledger: it is read whole at each refresh",

@@ -20,6 +20,9 @@ _IDENTITY = (
     " to_regclass(%(relation)s)::oid, pg_relation_filenode(to_regclass(%(relation)s)))"
 )
 
+_MANY_ROWS = 10_000
+"""From so many rows on the planner's costs tell an index that leads somewhere from one that does not."""
+
 _UNASKED: Mapping[str, object] = {"settled_before": "infinity"}
 """Parameters of columns that not every question asks for."""
 
@@ -52,9 +55,17 @@ class Abilities:
             snapshots=snapshots,
             ids=id_type in ("bigint", "integer", "smallint"),
             rows=int(size["Plan Rows"]),
-            indexed=uses_index(found[0]),
+            indexed=uses_index(found[0]) and _is_cheap(found[0], size),
             updates_indexed=len(found) > 1 and uses_index(found[1]),
         )
+
+
+def _is_cheap(plan: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Tell whether a minute is found for less than half of what reading everything costs, where that is much.
+
+    An index that has the instant behind another column, as a partition's key has, is used and yet read from end to end.
+    """
+    return bool(whole["Plan Rows"] < _MANY_ROWS or plan["Total Cost"] < whole["Total Cost"] / 2)
 
 
 def uses_index(plan: Mapping[str, Any]) -> bool:
@@ -136,9 +147,13 @@ class Ledger(ABC, Generic[C]):
         """Ask for the newest instant of a range."""
         return self._ask("ranges/newest", self.within(), where.parameters)
 
-    def probe(self) -> list[Query]:
-        """Ask what the server and the relation can do: for `Abilities.of`."""
-        minute = Span(0, 60_000_000).parameters
+    def probe(self, question: Question) -> list[Query]:
+        """Ask what the server and the relation can do: for `Abilities.of`.
+
+        The minute looked for is the present one: of a relation in partitions any other may be in none.
+        """
+        now = int(question.now.timestamp() * 1_000_000)
+        minute = Span(now, now + 60_000_000).parameters
         id_type = compose("ranges/id_type", f"{self.name}/rows", self.mapping.relation, self.mapping.expressions)
         queries: list[Query] = [
             Query(sql_file("ranges/probe").format(id_type=id_type if self.has_ids else "null::text"), _UNASKED),

@@ -126,6 +126,24 @@ def test_a_ledger_in_partitions_is_read_by_their_indexes(books: Books) -> None:
     assert not [node for each in scanned for node in each.values() if node == "Seq Scan"]
 
 
+def test_partitions_without_an_index_on_the_instant_are_reported(
+    books: Books, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key of a partition has the instant behind the id: it is an index, but none that leads to a minute."""
+    for ledger in ("cost", "impact"):
+        books.run(f"drop index {RELATIONS[ledger]}_created_at_idx")
+    books.run("""
+        insert into cost_ledger (created_at, provider, tokens_in, cost_usd)
+        select '2026-04-10Z'::timestamptz - number * interval '1 second', 'codex', 1, 1 from generate_series(1, 25000) as number
+    """)
+    books.run("analyze")
+    with Engine([books.dsn]) as engine:
+        engine.refresh(NOON)
+
+    told = [vars(record)["ledger"] for record in caplog.records if record.getMessage().startswith("no index leads to")]
+    assert told == ["cost"]
+
+
 def test_partitions_come_and_go(books: Books) -> None:
     """Partitions full of history are seen at the refresh after they are attached, and gone after they are detached."""
     books.run(FILL)

@@ -54,6 +54,7 @@ def test_a_file_is_gone_on_with_where_it_was_whole(tmp_path: Path, openmetrics: 
     output.write(section(MIDNIGHT))
     position = output.position
     output.write(section(MIDNIGHT + 300))
+    output.write(section(MIDNIGHT + 450))
     output.close()
 
     output = File(path, openmetrics, position)

@@ -81,6 +81,16 @@ def test_a_narrow_terminal_keeps_what_matters() -> None:
     assert "A title" not in found
 
 
+def test_long_names_are_cut_rather_than_figures() -> None:
+    use = figures.Use("The quest with the longest name of them all", 1045.0, 1040.0, 1.125)
+    report = figures.Report(**{**vars(EVERYTHING), "utilization": figures.Utilization(1045.0, [use], [])})
+    (line,) = (line for line in drawn(report, width=44).splitlines() if "$1,045.00 " in line and "spent" not in line)
+
+    assert line.split()[-3:] == ["$1,045.00", "$1,040.00", "112%"]
+    assert "The quest" in line
+    assert "…" in line
+
+
 def test_nothing_known_is_said() -> None:
     found = drawn(
         figures.Report(
