@@ -108,7 +108,7 @@ class _Kind:
 
 
 class Troubles:
-    """Tells which of what goes wrong again and again is worth a line: the first, the second, the fourth, the eighth and so on."""
+    """Tells which of what goes wrong again and again is worth a line: the first, second, fourth, eighth and so on."""
 
     def __init__(self) -> None:
         self._times: Counter[tuple[str, ...]] = Counter()

@@ -167,7 +167,7 @@ class Refresh:
             return self._published(*self._build(now))
         except Stopped:
             raise
-        except Exception as error:  # a bug, or no memory left, must not leave old figures that look alive
+        except Exception as error:  # noqa: BLE001 - a bug, or no memory left, must not leave old figures that look alive
             self._log_unexpected("making a snapshot failed unexpectedly")
             snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
             return self._published(snapshot, views.families(snapshot))
@@ -192,7 +192,7 @@ class Refresh:
     def _log_unexpected(self, message: str, **fields: object) -> None:
         """Log an exception that is a bug with its traceback, the first time, the second, the fourth and so on."""
         if self._troubles.recur(message):
-            log.exception(message, extra=fields)
+            log.error(message, exc_info=True, extra=fields)  # noqa: LOG014 - called from handlers
 
     def _without_new_figures(self, now: datetime, problem: str) -> Snapshot:
         """Return the last snapshot with every ledger down; without its figures once they are old or their day is over."""
@@ -235,7 +235,7 @@ class Refresh:
             problem = str(error)
         except Stopped:
             raise
-        except Exception as error:  # what the driver did not foresee in one source must not hide the others
+        except Exception as error:  # noqa: BLE001 - what the driver did not foresee in one source must not hide the others
             self._log_unexpected("reading a source failed unexpectedly", source=name)
             problem = f"source {name}: unexpected {type(error).__name__}"
         seconds = perf_counter() - started
@@ -255,7 +255,7 @@ class Refresh:
                 parts = transaction.hold(together([reader.refresh(question, transaction.number) for reader in readers]))
         except Stopped:
             raise
-        except Exception as error:  # read on its own, each ledger says what is wrong, and the others are not hidden
+        except Exception as error:  # noqa: BLE001 - read alone, each ledger says what is wrong and hides no other
             if not isinstance(error, SourceError):
                 self._log_unexpected("reading ledgers together failed unexpectedly", source=source)
             for reader in readers:
@@ -284,7 +284,7 @@ class Refresh:
                     part = transaction.hold(reader.refresh(question, transaction.number))
         except SourceError as error:
             problem = f"source {source}: {error}"
-        except Exception as error:  # a bug that one ledger's rows bring out must not hide the other ledgers
+        except Exception as error:  # noqa: BLE001 - a bug that one ledger's rows bring out must not hide the others
             self._log_unexpected("reading a ledger failed unexpectedly", ledger=ledger, source=source)
             problem = f"source {source}: unexpected {type(error).__name__}"
         reader.troubled = part is None
