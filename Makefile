@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards manifests screenshots docs docs-metrics bench soak fuzz audit release lock clean
+.PHONY: help demo test lint format dashboards manifests screenshots docs docs-pages bench soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,9 @@ screenshots: $(VENV)/.made ## Take the pictures of docs/ of a running Grafana: m
 docs: $(VENV)/.docs ## Build the documentation as a site, dist/docs; every warning is an error.
 	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs dist/docs
 
-docs-metrics: $(VENV)/.made ## Write docs/metrics.md from the metrics' declarations.
+docs-pages: $(VENV)/.made ## Write docs/metrics.md and docs/configuration.md from the declarations in the code.
 	@$(VENV)/bin/python -m scripts.metrics_page
+	@$(VENV)/bin/python -m scripts.configuration_page
 
 bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
 	@$(VENV)/bin/python -m bench

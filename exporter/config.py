@@ -136,11 +136,13 @@ class Section(BaseModel):
 class SourceConfig(Section):
     """A database. Exactly one of `dsn`, `dsn_env`, `dsn_file`; a password may come from the environment or a file."""
 
-    dsn: Annotated[SecretStr, AfterValidator(_check_secret_conninfo)] | None = None
-    dsn_env: str | None = None
-    dsn_file: Path | None = Field(default=None, strict=False)
-    password_env: str | None = None
-    password_file: Path | None = Field(default=None, strict=False)
+    dsn: Annotated[SecretStr, AfterValidator(_check_secret_conninfo)] | None = Field(
+        default=None, description="a libpq connection string, as a URL or as `host=... dbname=... user=...`"
+    )
+    dsn_env: str | None = Field(default=None, description="the environment variable that holds it")
+    dsn_file: Path | None = Field(default=None, strict=False, description="the file that holds it")
+    password_env: str | None = Field(default=None, description="the environment variable that holds the password")
+    password_file: Path | None = Field(default=None, strict=False, description="the file that holds the password")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -192,10 +194,18 @@ class Ledger(Section):
     REQUIRED: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[tuple[str, ...]] = ()
 
-    source: str | None = None
-    sources: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
-    relation: Relation
-    columns: dict[str, Expression | None] = Field(default_factory=dict)
+    source: str | None = Field(default=None, description="the source it stands in")
+    sources: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None, description="instead of `source`: a list of sources it is spread over; their rows add up"
+    )
+    relation: Relation = Field(
+        description="a table or view, with its schema where needed;"
+        " default `cost_ledger`, `impact_ledger`, `quest_budget_allocations`"
+    )
+    columns: dict[str, Expression | None] = Field(
+        default_factory=dict,
+        description="an SQL expression for each reference column whose name differs; `null` for one that is missing",
+    )
 
     @field_validator("columns")
     @classmethod
@@ -279,8 +289,10 @@ class Ledgers(Section):
 class ProviderPattern(Section):
     """Providers that match `pattern` (a case-insensitive regular expression, searched) belong to `family`."""
 
-    pattern: Annotated[str, BeforeValidator(_check_pattern), Field(min_length=1)]
-    family: Annotated[str, Field(min_length=1, max_length=120)]
+    pattern: Annotated[str, BeforeValidator(_check_pattern)] = Field(
+        min_length=1, description="a Python regular expression"
+    )
+    family: str = Field(min_length=1, max_length=120, description="the family's name")
 
 
 DEFAULT_PROVIDERS = (
@@ -294,33 +306,35 @@ DEFAULT_PROVIDERS = (
 class WasteConfig(Section):
     """Waste: an outcome with more than `min_tokens` tokens and an impact of at most `max_impact`, or none."""
 
-    min_tokens: int = Field(default=1000, ge=0)
-    max_impact: Number = Decimal("0.5")
-    top: int = Field(default=50, ge=1, le=1000)
+    min_tokens: int = Field(default=1000, ge=0, description="an outcome is waste only above this number of tokens")
+    max_impact: Number = Field(default=Decimal("0.5"), description="and only up to this impact score, or without one")
+    top: int = Field(default=50, ge=1, le=1000, description="wasted tasks published, 1 to 1000")
 
 
 class EfficiencyConfig(Section):
     """An outcome is pending while its impact is NULL and it is younger than `grace`."""
 
-    grace: Duration = timedelta(hours=24)
-    top: int = Field(default=50, ge=1, le=1000)
+    grace: Duration = Field(
+        default=timedelta(hours=24), description="an unscored outcome is pending while it is younger"
+    )
+    top: int = Field(default=50, ge=1, le=1000, description="best tasks published, 1 to 1000")
 
 
 class CostlyConfig(Section):
     """How many of the costliest tasks of today and yesterday are published."""
 
-    top: int = Field(default=50, ge=1, le=1000)
+    top: int = Field(default=50, ge=1, le=1000, description="costly tasks published, 1 to 1000")
 
 
 class Limits(Section):
     """How many values of an open label, combinations of labels and series are published; the rest is `other`."""
 
-    quests: int = Field(default=500, ge=1)
-    models: int = Field(default=200, ge=1)
-    providers: int = Field(default=50, ge=1)
-    layers: int = Field(default=50, ge=1)
-    combinations: int = Field(default=2000, ge=1)
-    series: int = Field(default=50_000, ge=1000)
+    quests: int = Field(default=500, ge=1, description="quests")
+    models: int = Field(default=200, ge=1, description="models")
+    providers: int = Field(default=50, ge=1, description="provider families")
+    layers: int = Field(default=50, ge=1, description="layers")
+    combinations: int = Field(default=2000, ge=1, description="combinations of labels on one metric")
+    series: int = Field(default=50_000, ge=1000, description="series in the whole exposition, at least 1000")
 
     @model_validator(mode="after")
     def _leave_room(self) -> Self:
@@ -333,18 +347,27 @@ class Limits(Section):
 class ThresholdOverrides(Section):
     """Thresholds of single quests (by name or id), providers and layers, where they differ from the defaults."""
 
-    quests: dict[str, ThresholdLevels] = Field(default_factory=dict)
-    providers: dict[str, ThresholdLevels] = Field(default_factory=dict)
-    layers: dict[str, ThresholdLevels] = Field(default_factory=dict)
+    quests: dict[str, ThresholdLevels] = Field(
+        default_factory=dict,
+        description="thresholds of single quests, by name or id; where both are given the id's win",
+    )
+    providers: dict[str, ThresholdLevels] = Field(default_factory=dict, description="of single providers")
+    layers: dict[str, ThresholdLevels] = Field(default_factory=dict, description="of single layers")
 
 
 class ThresholdsConfig(Section):
     """What alerts compare with: levels by severity, a null level is none. `exporter.thresholds` knows which there are."""
 
-    quest: ThresholdLevels = Field(default_factory=dict, validate_default=True)
-    provider: ThresholdLevels = Field(default_factory=dict, validate_default=True)
-    layer: ThresholdLevels = Field(default_factory=dict, validate_default=True)
-    platform: ThresholdLevels = Field(default_factory=dict, validate_default=True)
+    quest: ThresholdLevels = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="thresholds of every quest, where they differ from the defaults below",
+    )
+    provider: ThresholdLevels = Field(default_factory=dict, validate_default=True, description="of every provider")
+    layer: ThresholdLevels = Field(default_factory=dict, validate_default=True, description="of every layer")
+    platform: ThresholdLevels = Field(
+        default_factory=dict, validate_default=True, description="of the platform as a whole and of its ledgers"
+    )
     overrides: ThresholdOverrides = ThresholdOverrides()
 
     @field_validator(*SCOPES)
@@ -364,9 +387,18 @@ class ThresholdsConfig(Section):
 class RefreshConfig(Section):
     """How often the ledgers are read, how long one reading may take, how long values are held when it fails."""
 
-    interval: Duration = timedelta(seconds=15)
-    timeout: Duration = timedelta(seconds=10)
-    max_age: Duration = timedelta(minutes=15)
+    interval: Duration = Field(
+        default=timedelta(seconds=15),
+        description="how often the ledgers are read, at least 100ms; up to a tenth is added at random",
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        description="how long reading a source may take, from connecting to the last row",
+    )
+    max_age: Duration = Field(
+        default=timedelta(minutes=15),
+        description="how long the last values of a ledger that cannot be read are held; not shorter than `interval`",
+    )
 
     @model_validator(mode="after")
     def _order(self) -> Self:

@@ -16,7 +16,8 @@ from exporter.cli import cli
 from exporter.config import LEDGERS, Config, Ledger, Ledgers, ProviderPattern, SourceConfig
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
-from scripts import metrics_page
+from scripts import configuration_page, metrics_page
+from scripts.page import Page
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -81,22 +82,34 @@ def _selectors(text: str) -> Iterator[tuple[str, set[str]]]:
         yield metric, set(re.findall(r"(\w+)\s*[=!]", matchers))
 
 
-def test_metrics_page_is_as_generated() -> None:
+GENERATED = pytest.mark.parametrize("page", [metrics_page.PAGE, configuration_page.PAGE], ids=lambda page: page.name)
+
+
+@GENERATED
+def test_generated_page_is_as_generated(page: Page) -> None:
     """The committed page is what the generator writes now."""
-    assert metrics_page.main(["--check"]) == 0
+    assert page.main(["--check"]) == 0
 
 
-def test_metrics_page_check_can_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@GENERATED
+def test_check_of_a_generated_page_can_fail(page: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A page that differs in one character, or is missing, fails the check; writing it makes the check pass."""
-    page = tmp_path / "metrics.md"
-    assert metrics_page.main(["--check", f"--output={page}"]) == 1
+    file = tmp_path / page.name
+    assert page.main(["--check", f"--output={file}"]) == 1
 
-    page.write_text(metrics_page.generate() + " ")
-    assert metrics_page.main(["--check", f"--output={page}"]) == 1
-    assert "make docs-metrics" in capsys.readouterr().err
+    file.write_text(page.generate() + " ")
+    assert page.main(["--check", f"--output={file}"]) == 1
+    assert "make docs-pages" in capsys.readouterr().err
 
-    assert metrics_page.main([f"--output={page}"]) == 0
-    assert metrics_page.main(["--check", f"--output={page}"]) == 0
+    assert page.main([f"--output={file}"]) == 0
+    assert page.main(["--check", f"--output={file}"]) == 0
+
+
+def test_every_place_of_the_configuration_page_is_filled() -> None:
+    """No table is forgotten, and none is empty."""
+    assert "<!-- keys" not in configuration_page.generate()
+    assert "PydanticUndefined" not in configuration_page.generate()
+    assert "|---|---|\n\n" not in configuration_page.generate()
 
 
 def test_metrics_page_has_every_metric_once() -> None:

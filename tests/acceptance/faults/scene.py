@@ -158,6 +158,9 @@ class Witness:
         together = {glance.bookings[ledger] for ledger in LEDGERS if glance.up[ledger] and ledger in glance.bookings}
         if len(together) > 1:
             self.objections.append(f"mixed: {glance}")
+        self.objections += [
+            f"{ledger} is up and empty" for ledger in LEDGERS if glance.up[ledger] and ledger not in glance.bookings
+        ]
         for ledger, bookings in glance.bookings.items():
             if not 0 <= bookings <= limit:
                 self.objections.append(f"{ledger} knows of {bookings} bookings of {limit}")
