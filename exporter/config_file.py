@@ -71,7 +71,10 @@ def _unknown_sources(data: dict[str, Any]) -> list[Problem]:
         for key in ("source", "sources"):
             named = section.get(key) if isinstance(section, dict) else None
             problems += [
-                (("ledgers", str(ledger), key), f"names the source {name!r}; there is {', '.join(map(str, sources))}")
+                (
+                    ("ledgers", str(ledger), key),
+                    f"names the source {yaml_file.shown(name)!r}; there is {', '.join(map(yaml_file.shown, sources))}",
+                )
                 for name in (named if isinstance(named, list) else [named])
                 if isinstance(name, str) and name not in sources
             ]

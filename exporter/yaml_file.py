@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from exporter.errors import ConfigError
 Place = tuple[str | int, ...]
 """The path to a value: keys and positions."""
 Problem = tuple[Place, str]
+_PERHAPS_SECRET = re.compile(r"([:=@]).*", re.DOTALL)
+_QUOTED = re.compile(r"'[^']{2,}'")
 
 
 def read(path: Path) -> str:
@@ -67,7 +70,7 @@ def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = Fal
     except RecursionError:
         raise ConfigError([f"{file}:1: is nested too deeply, or contains itself"]) from None
     except ValueError as error:  # a date or number that looks like one and is none
-        raise ConfigError([f"{file}:1: has a value that cannot be read: {error}"]) from None
+        raise ConfigError([f"{file}:1: has a value that cannot be read: {_unquoted(error)}"]) from None
     if data is None and may_be_empty:
         data = {}
     if not isinstance(data, dict):
@@ -75,10 +78,16 @@ def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = Fal
     return Document(file, data, lines, twice)
 
 
+def _unquoted(problem: object) -> str:
+    """Return a problem without what it quotes of the file, which may be a secret."""
+    return _QUOTED.sub("'...'", str(problem))
+
+
 def _yaml_problem(file: str, error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark else 1
-    return f"{file}:{line}: is not valid YAML: {getattr(error, 'problem', None) or 'unreadable character'}"
+    problem = _unquoted(getattr(error, "problem", None) or "unreadable character")
+    return f"{file}:{line}: is not valid YAML: {problem}"
 
 
 def _index(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> list[Place]:
@@ -100,8 +109,16 @@ def _index(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> lis
     return twice
 
 
+def shown(text: object) -> str:
+    """Return a name as messages show it: without what follows a `:`, `=` or `@`, for a secret in a wrong place has one.
+
+    `{dsn:postgresql://me:secret@host/db}`, with a space too few, is a mapping with a single long key.
+    """
+    return _PERHAPS_SECRET.sub(r"\1...", str(text))
+
+
 def _dotted(place: Place) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in place)
     return text.lstrip(".") or "(file)"
 
 
@@ -132,5 +149,5 @@ def _problem(
         message = error["msg"].replace("Input should", "must")
         given = error.get("input")
         if isinstance(given, str | int | float | bool) and not secret(place):
-            message += f"; found {given!r}"
+            message += f"; found {shown(given)!r}" if isinstance(given, str) else f"; found {given!r}"
     return place, message

@@ -173,6 +173,9 @@ class TestSecrets:
             "dsn: 'postgresql://me:s3cret@[h/d'",
             "dsn: ['s3cret']",
             "dsn: {password: s3cret}",
+            "dsn:postgresql://me:s3cret@h/d",
+            "host=h password=s3cret",
+            "password:s3cret",
             "dsn: 'host=h', dsn_env: A, password: s3cret",
             "dsn_env: BAD",
             "dsn_file: FILE",
@@ -196,3 +199,21 @@ class TestSecrets:
 
     def test_the_loaded_configuration_shows_none(self) -> None:
         assert "s3cret" not in repr(parse(SMALL))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dsn:postgresql://me:s3cret@h/d",
+        "host=h password=s3cret:",
+        SMALL.replace("cost: {source: main}", "cost: {source: 'postgresql://me:s3cret@h/d'}"),
+        SMALL.replace("main:", "'host=h password=s3cret':"),
+        SMALL + "limits: {quests: 'host=h password=s3cret'}",
+        SMALL + "thresholds: *s3cret",
+        SMALL + "thresholds: !s3cret 5",
+        SMALL + "thresholds: !!int s3cret",
+    ],
+)
+def test_no_secret_is_told_wherever_it_stands(text: str) -> None:
+    """A space too few makes a connection string a key; copied to the wrong line it is anything else."""
+    assert "s3cret" not in "\n".join(problems(text))

@@ -18,13 +18,20 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [Decimal("-0"), Decimal("0E-30"), Decimal("1E+131000"), Decimal("1." + "0" * 400 + "1")]
 )
 integers = st.integers(-(10**30), 10**30)
-KINDS: dict[str, st.SearchStrategy[Any]] = {
-    "spend": st.builds(Spend, decimals, integers, integers, integers),
-    "refunds": st.builds(Spend, decimals, integers, integers, integers),
-    "outcomes": st.builds(Outcomes, decimals, decimals, integers, decimals, integers),
-    "waste": st.builds(Waste, decimals, integers, integers),
-    "allocations": st.builds(Allocation, decimals, decimals, integers, integers),
-}
+
+
+def kinds(amounts: st.SearchStrategy[Decimal]) -> dict[str, st.SearchStrategy[Any]]:
+    """The sums of each table, of such amounts of money."""
+    return {
+        "spend": st.builds(Spend, amounts, integers, integers, integers),
+        "refunds": st.builds(Spend, amounts, integers, integers, integers),
+        "outcomes": st.builds(Outcomes, amounts, amounts, integers, amounts, integers),
+        "waste": st.builds(Waste, amounts, integers, integers),
+        "allocations": st.builds(Allocation, amounts, amounts, integers, integers),
+    }
+
+
+KINDS = kinds(decimals)
 keys = st.lists(st.none() | st.text(), max_size=3).map(tuple)
 tables = st.fixed_dictionaries(
     {}, optional={name: st.lists(st.tuples(keys, st.integers(-(10**6), 10**6), kind)) for name, kind in KINDS.items()}

@@ -17,11 +17,13 @@ from exporter.parts.settled import Settled, Tally
 from exporter.parts.tasks import everyone, unite
 from exporter.parts.whole import newest_names
 from tests.unit.made import TODAY, usd
-from tests.unit.parts.rows import LABELS, Rows, days, rows
-from tests.unit.parts.test_ranges import KINDS
+from tests.unit.parts.rows import LABELS, Rows, days, money, rows
+from tests.unit.parts.test_ranges import kinds
 
 TOP = {"best": 2, "wasted": 3}
 NUMBERS = TaskNumbers()
+KINDS = kinds(money)
+"""Money that can be added up, unlike what a part may hold."""
 laid_over = st.sampled_from([0, 3, 500])
 """How many changes are laid over a table before it is made anew: each refresh, soon, and never here."""
 
