@@ -46,10 +46,9 @@ ACCEPTED = [
 ]
 BOOKING = """
 insert into cost_ledger (id, created_at, provider, model, task_id, quest_id, tokens_in, cost_usd)
-select {n} + k, now(), 'codex-mini', 'model-' || k % 3, 'task-' || k % 40, 'quest-' || k % 4, 10, 0.01
-from generate_series(1, 20) as k;
+values ({n}, now(), 'codex-mini', 'model-' || {n} % 3, 'task-' || {n} % 40, 'quest-' || {n} % 4, 10, 0.01);
 update impact_ledger set impact_score = 0.5, updated_at = now() where id = 1 + {n} % 100;
-delete from cost_ledger where id > 1000 and id < {n} - 3000;
+delete from cost_ledger where id > 1000 and id < {n} - 1000;
 """
 
 
@@ -121,7 +120,7 @@ def use(exporter: Exporter, platform: psycopg.Connection[Any]) -> Use:
 @contextmanager
 def loaded(load: Load, exporter: Exporter, dsn: str, config: Path) -> Iterator[psycopg.Connection[Any]]:
     """The platform, its clients and its troubles, all at once, for as long as the block lasts."""
-    numbers = count(1000, 20)
+    numbers = count(1001)
     good = config.read_text()
     with ExitStack() as stack:
         booking, watching, troubling = (stack.enter_context(psycopg.connect(dsn, autocommit=True)) for _ in range(3))
