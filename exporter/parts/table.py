@@ -7,11 +7,12 @@ over a table that stays: deriving a marginal or a window then costs what is new.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Generic
 
 from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
+from exporter.parts.remembered import Remembered
 from exporter.parts.sums import S
 
 Key = tuple[str | None, ...]
@@ -32,7 +33,7 @@ class Table(ABC, Generic[S]):
         self.labels = labels
         self.today = today
         self.zero = zero
-        self._derived: dict[Hashable, Table[S]] = {}
+        self._derived: Remembered[Table[S]] = Remembered()
 
     @staticmethod
     def of(labels: tuple[str, ...], today: int, zero: S, rows: Iterable[tuple[Key, int, S]]) -> Table[S]:

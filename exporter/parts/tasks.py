@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pyroaring import BitMap
 
 from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
+from exporter.parts.remembered import Remembered
 
 _RECENT_NUMBERS = 20_000
 
@@ -96,7 +97,7 @@ class Tasks:
         self.today = today
         self._sets = sets
         self._base = base
-        self._remembered: dict[Hashable, dict[str, tuple[BitMap, ...]]] = {}
+        self._remembered: Remembered[dict[str, tuple[BitMap, ...]]] = Remembered()
 
     def over(self, base: Tasks) -> Tasks:
         """Return these sets laid over others."""
