@@ -151,7 +151,6 @@ class App:
         refresh = Refresh(config, sources, self._reload)
         refresh.inherit(self._refresh)
         former, self._sources, self._refresh = self._sources, sources, refresh
-        self._garbage.renew()
         for source in former.values():
             source.close()
 

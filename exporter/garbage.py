@@ -21,10 +21,6 @@ class Garbage:
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._day: int | None = None
 
-    def renew(self) -> None:
-        """Let the next collection look at everything: something large has been replaced, and may be in a cycle."""
-        self._day = None
-
     def collect(self, day: int) -> None:
         """Collect what was made since the last time; on a new day, everything."""
         if day != self._day:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 V = TypeVar("V")
 
-_MOST = 32
+_MOST = 16
 """More than one refresh derives of anything."""
 
 
