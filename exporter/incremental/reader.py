@@ -21,7 +21,9 @@ from exporter.parts.settled import Settled
 log = logging.getLogger(__name__)
 
 NEWEST_SECONDS = 60
-SMALL_ROWS = 2_000
+SMALL_ROWS = 500
+FULL = 1.25
+"""At so many times the newest rows that are kept the older ones are frozen: early, as they are read at every refresh."""
 RANGE_ROWS = 10_000
 LEDGER_SHARE = 1_000
 REREAD_ROWS = 20_000
@@ -152,7 +154,7 @@ class Reader:
         """Learn what server and relation can do, where that is not known of this connection."""
         if self.abilities is None or connection != self._probed:
             before = self.abilities
-            self.abilities, self._probed = Abilities.of((yield self.ledger.probe(question))), connection
+            self.abilities, self._probed = (yield from self.ledger.probe(question)), connection
             if self.must_read_whole and (before is None or before.indexed):
                 log.warning(
                     "no index leads to the instants of this ledger: it is read whole at each refresh",
@@ -218,7 +220,7 @@ class Reader:
         former, tiling = self._newest_span, self.tiling
         assert former is not None and tiling is not None and self._newest is not None and self._future is not None  # noqa: S101, PT018
         end = self._newest_end(question)
-        freezes = self._newest.rows > 2 * self.ledger.newest_rows
+        freezes = self._newest.rows > FULL * self.ledger.newest_rows
         first: list[Dialogue[Any]] = [_ask([self.ledger.state(self._able)])]
         first.append(_ask([self._cut(end)]) if freezes else self._read(Span(former.start, end), question))
         first.append(self._tail_sum(Span(former.start, max(end, former.end))))

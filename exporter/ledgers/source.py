@@ -59,12 +59,12 @@ class Question:
     now: datetime
     grace: timedelta = timedelta(0)
 
-    @property
+    @cached_property
     def today(self) -> int:
         """Return the UTC day of the refresh."""
         return day_of(self.now)
 
-    @property
+    @cached_property
     def yesterday(self) -> int:
         """Return the day before."""
         return self.today - 1
