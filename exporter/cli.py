@@ -70,13 +70,7 @@ def cli() -> None:
     help="Where to listen; :PORT is every interface. Repeatable (in the environment: separated by spaces).",
 )
 @option("--web.telemetry-path", "telemetry_path", default="/metrics", help="Where the metrics are.")
-@option(
-    "--web.config.file",
-    "web_config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="TLS, users and headers, in the format of Prometheus's exporters; read anew at each request.",
-)
+@options.web_config_file("TLS, users and headers, in the format of Prometheus's exporters; read anew at each request.")
 @option(
     "--web.enable-lifecycle",
     "lifecycle",

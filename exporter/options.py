@@ -31,6 +31,17 @@ def config_file() -> Callable[[F], F]:
     )
 
 
+def web_config_file(purpose: str) -> Callable[[F], F]:
+    """Declare `--web.config.file`, as `web_config`."""
+    return option(
+        "--web.config.file",
+        "web_config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help=purpose,
+    )
+
+
 def converted(convert: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Return a callback that converts what an option says; a ValueError tells what is wrong with it."""
 

@@ -47,6 +47,7 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "60",
     "listen_addresses": "",
+    "port": "5432",
     "timezone": "Pacific/Auckland",
     "datestyle": "SQL, DMY",
     "intervalstyle": "iso_8601",
@@ -100,11 +101,12 @@ class Server:
     directory: Path
     process: subprocess.Popen[bytes]
     warden: subprocess.Popen[bytes]
+    port: int = 5432
     created: int = 0
 
     def dsn(self, database: str = "postgres") -> str:
         """A libpq connection string, as superuser."""
-        return f"host={self.directory} port=5432 user=postgres dbname={database}"
+        return f"host={self.directory} port={self.port} user=postgres dbname={database}"
 
     def create_database(self) -> str:
         """Create an empty database and return its name."""
@@ -205,7 +207,7 @@ def _launch(programs: Path, directory: Path, settings: Mapping[str, object]) -> 
         shutil.rmtree(directory, ignore_errors=True)
         raise
     warden = subprocess.Popen(["sh", "-c", WARDEN, directory], stdin=subprocess.PIPE, start_new_session=True, **account)
-    server = Server(directory, process, warden)
+    server = Server(directory, process, warden, int(str(everything["port"])))
     try:
         _wait(server)
     except BaseException:

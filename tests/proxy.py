@@ -13,9 +13,9 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 _CHUNK = 65_536
@@ -26,9 +26,10 @@ _RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Forwards what comes to a free port of 127.0.0.1 to the unix socket of a server, until the block ends."""
 
-    def __init__(self, target: Path) -> None:
-        """`target` is the folder of the server's socket."""
+    def __init__(self, target: Path, spoilt: Mapping[bytes, bytes] = MappingProxyType({})) -> None:
+        """`target` is the folder of the server's socket; what is `spoilt` reaches it as something else of the same length."""
         self.target = target
+        self._spoilt = spoilt
         self._passing = threading.Event()
         self._passing.set()
         self._piece_bytes = _CHUNK
@@ -96,15 +97,18 @@ class Proxy:
         with self._lock:
             self._ends |= {client, server}
         pumps = [
-            threading.Thread(target=self._pump, args=ends, daemon=True) for ends in ((client, server), (server, client))
+            threading.Thread(target=self._pump, args=ends, daemon=True)
+            for ends in ((client, server, self._spoilt), (server, client, {}))
         ]
         for pump in pumps:
             pump.start()
         threading.Thread(target=self._close_after, args=[pumps, client, server], daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, spoilt: Mapping[bytes, bytes]) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
+                for good, bad in spoilt.items():
+                    data = data.replace(good, bad)
                 for piece in self._pieces(data):
                     self._passing.wait()
                     target.sendall(piece)

@@ -29,7 +29,8 @@ _PATIENCE = timedelta(minutes=1)
 
 _HELP = """Say whether it would work, before it has to.
 
-Without --deep only the configuration is read: fast, and without a connection. Every mistake is told with its place.
+Without --deep only the configuration is read, and with --web.config.file that of the web server with its certificates: fast,
+and without a connection. Every mistake is told with its place.
 
 With --deep every source is asked as well: version, role and clock; whether each relation and column is there, may be read
 and is of a fitting type; how every query would be carried out, and which index is missing. Then the ledgers are read as
@@ -38,6 +39,7 @@ and is of a fitting type; how every query would be carried out, and which index 
 \b
 Examples:
   ledger-exporter check                                     in front of every start and reload
+  ledger-exporter check --web.config.file=web.yml           where `serve` is given one too
   ledger-exporter check --deep                              once, with a new configuration
   ledger-exporter check --deep --strict --output=json       in a pipeline
 
@@ -46,14 +48,17 @@ Exit codes: 0 all is well; 1 there is a warning, and --strict; 2 something canno
 
 @click.command("check", help=_HELP)
 @options.config_file()
+@options.web_config_file("Also check TLS, users and headers, as `serve` would read them.")
 @option("--deep", is_flag=True, default=False, help="Also ask the databases.")
 @option("--strict", is_flag=True, default=False, help="Exit with 1 where there is a warning.")
 @option("--output", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
-def check(config_path: Path, form: Literal["text", "json"], *, deep: bool, strict: bool) -> None:
+def check(
+    config_path: Path, web_config: Path | None, form: Literal["text", "json"], *, deep: bool, strict: bool
+) -> None:
     """Run the command."""
     logs.configure("error", "logfmt")
     status = terminal.StatusLine()
-    report = examine(config_path, deep=deep, status=status)
+    report = examine(config_path, web_config, deep=deep, status=status)
     status.end()
     code = report.exit_code(strict=strict)
     if form == "json":
@@ -63,13 +68,24 @@ def check(config_path: Path, form: Literal["text", "json"], *, deep: bool, stric
     sys.exit(code)
 
 
-def examine(path: Path, *, deep: bool, status: terminal.StatusLine, now: Callable[[], float] = time.time) -> Report:
-    """Check a configuration; `deep` also asks the databases. `now` is the clock, in Unix seconds."""
+def examine(
+    path: Path,
+    web: Path | None = None,
+    *,
+    deep: bool,
+    status: terminal.StatusLine,
+    now: Callable[[], float] = time.time,
+) -> Report:
+    """Check a configuration, and that of the web server where given; `deep` also asks the databases.
+
+    `now` is the clock, in Unix seconds.
+    """
     config, section = configuration.check(path)
+    sections = [section, *([configuration.check_web(web)] if web else [])]
     if config is None or not deep:
-        return Report(str(path), deep, [section])
+        return Report(str(path), deep, sections)
     asking = _Asking(config, now, status)
-    sections = [section, *asking.sources()]
+    sections += asking.sources()
     if any(each.failed for each in sections):
         return Report(str(path), deep, sections)
     status.say("Reading the ledgers ...")

@@ -14,9 +14,12 @@ from exporter.check.findings import Finding, Section, error, ok, warning
 from exporter.config import LEDGERS, Config, SourceConfig
 from exporter.errors import ConfigError
 from exporter.ledgers import inspection
+from exporter.web.config import WebConfig
+from exporter.web.config_file import WebConfigFile
 
 _PROBLEM = re.compile(r"(?P<line>\d+): (?P<key>\S+): (?P<message>.*)", re.DOTALL)
 _REMEDY = "ledger-exporter.yml by example, with every key: docs/configuration.md"
+_WEB_REMEDY = "what may stand in it, and what it does: docs/web-configuration.md"
 _OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -32,13 +35,29 @@ def check(path: Path, environment: Mapping[str, str] | None = None) -> tuple[Con
     return config, Section(title, [ok(_outline(config)), *_passwords(config, path, environment)])
 
 
-def _finding(path: Path, problem: str) -> Finding:
+def check_web(path: Path) -> Section:
+    """Load a web configuration and the certificates it names; return what there is to say of it."""
+    title = f"Web configuration {path}"
+    try:
+        loaded = WebConfigFile(path)
+        return Section(title, [ok(_protection(loaded, loaded.read()))])
+    except ConfigError as problems:
+        return Section(title, [_finding(path, problem, _WEB_REMEDY) for problem in problems.problems])
+
+
+def _protection(file: WebConfigFile, config: WebConfig) -> str:
+    users = len(config.basic_auth_users)
+    named = f"{users} user{'' if users == 1 else 's'} with a password" if users else "no passwords"
+    return f"{'TLS' if file.encrypted else 'no TLS'}, {named}"
+
+
+def _finding(path: Path, problem: str, remedy: str = _REMEDY) -> Finding:
     """Return a problem as told by the configuration's reader, its key apart where it names one."""
     found = _PROBLEM.fullmatch(problem.removeprefix(f"{path}:"))
     if found is None:
         key, _, message = problem.partition(": ")
-        return error(message, key, _REMEDY)
-    return error(f"line {found['line']}: {found['message']}", found["key"], _REMEDY)
+        return error(message, key, remedy)
+    return error(f"line {found['line']}: {found['message']}", found["key"], remedy)
 
 
 def _outline(config: Config) -> str:

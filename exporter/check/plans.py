@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost, Families
 from exporter.ledgers.impact import Impact
-from exporter.ledgers.ledger import Abilities, Ledger
+from exporter.ledgers.ledger import Abilities, Ledger, index_statement
 from exporter.ledgers.source import Query, Question, Transaction, compose
 from exporter.ledgers.span import Span
 from exporter.parts import TaskNumbers
@@ -35,7 +34,6 @@ OF_ALL: Mapping[LedgerName, Sequence[str]] = {
 """What `reconcile`, and refreshes of a ledger without an index, ask of the whole of it."""
 _AHEAD_SECONDS = 300
 _OWN_WORDS = "the message has the database's own words"
-_NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 
 
 @dataclass(frozen=True)
@@ -70,28 +68,40 @@ def check(transaction: Transaction, config: Config, name: LedgerName, question: 
     ledger, key = ledger_of(config, name), f"ledgers.{name}"
     try:
         with transaction.savepoint():
-            probe = ledger.probe(question)
-            abilities = Abilities.of([transaction.rows(query.text, query.parameters) for query in probe])
+            abilities = transaction.hold(ledger.probe(question))
     except SourceError as problem:
         return Plans([error(f"cannot be probed: {problem}", key, _OWN_WORDS)])
     asked = list(questions(ledger, config, question, abilities))
     refused = [finding for each in asked for finding in _refused(transaction, each, key)]
     if refused:
         return Plans(refused, abilities)
+    ahead = _ahead(transaction, ledger, question) if abilities.indexed or abilities.rows < UNINDEXED_ROWS else []
     columns = dict.fromkeys(each.column for each in asked if each.column)
+    valid = f"{len(asked)} queries are valid here"
+    if not abilities.plans:
+        return Plans([ok(valid), _unjudged(ledger, columns), *ahead], abilities)
     missing = [
         _missing(transaction, ledger, column, [each.name for each in asked if each.column == column], abilities.rows)
         for column in columns
         if not inspection.is_led_to(transaction, _search(ledger, column, question))
     ]
-    ahead = _ahead(transaction, ledger, question) if abilities.indexed or abilities.rows < UNINDEXED_ROWS else []
     led = "an index leads to " + ", ".join(columns) if not missing else "an index is missing"
-    return Plans([ok(f"{len(asked)} queries are valid here; {led}"), *missing, *ahead], abilities)
+    return Plans([ok(f"{valid}; {led}"), *missing, *ahead], abilities)
+
+
+def _unjudged(ledger: Ledger[Any], columns: Iterable[str]) -> Finding:
+    """Tell which indexes nobody has looked for, because the server has no plans that are understood here."""
+    expressions = [ledger.mapping.expression(column) for column in columns]
+    return note(
+        f"whether an index leads to {', '.join(expressions)} is not judged: the plans of this server are not PostgreSQL's",
+        f"ledgers.{ledger.name}",
+        "see that each has one; the exporter takes them to be there: docs/scaling.md",
+    )
 
 
 def _refused(transaction: Transaction, asked: Asked, key: str) -> list[Finding]:
     try:
-        inspection.plan(transaction, asked.query)
+        inspection.plan_as_text(transaction, asked.query)
     except SourceError as problem:
         return [error(f"the question {asked.name} is refused: {problem}", key, _OWN_WORDS)]
     return []
@@ -201,8 +211,7 @@ def index_statements(relation: str, expression: str, partitions: Sequence[str] =
 
     On a partitioned table that goes partition by partition; the last statement then finds all done, and ties them together.
     """
-    indexed = expression if _NAME.fullmatch(expression) else f"({expression})"
     if not partitions:
-        return [f"CREATE INDEX CONCURRENTLY ON {relation} ({indexed});"]
-    each = [f"CREATE INDEX CONCURRENTLY ON {partition} ({indexed});" for partition in partitions]
-    return [*each, f"CREATE INDEX ON {relation} ({indexed});"]
+        return [index_statement(relation, expression, concurrently=True)]
+    each = [index_statement(partition, expression, concurrently=True) for partition in partitions]
+    return [*each, index_statement(relation, expression)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from exporter.ledgers.source import Transaction
 
 OLDEST, NEWEST = 13, 18
 """The major versions of PostgreSQL that the exporter is tested with."""
+_DETAILS = re.compile(r",? \(|,? on ")
+"""Behind which a server tells what it was built from, and on."""
 SKEW_SECONDS = 2.0
 """How far the clocks may be apart: at 00:00 UTC the exporter's clock decides which day it is."""
 
@@ -48,7 +51,7 @@ def _asked(transaction: Transaction, key: str, question: Callable[[], Finding]) 
 
 def judge_version(server: Server, key: str) -> Finding:
     """Judge whether a server is one the exporter is made for."""
-    product = " ".join(server.product.split()[:2]).rstrip(",")
+    product = _DETAILS.split(server.product)[0]
     said = f"{product}, as role {server.role}{', a replica' if server.replica else ''}"
     if server.major < OLDEST:
         return error(

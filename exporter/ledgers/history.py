@@ -153,6 +153,7 @@ class ImpactHistory:
         self.ledger = ledger
         self._parameters = {
             **steps.parameters,
+            "settled_before": "infinity",  # not asked: from which step on an outcome is settled is
             "grace": grace.total_seconds(),
             "min_tokens": min_tokens,
             "max_impact": max_impact,

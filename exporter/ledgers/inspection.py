@@ -175,6 +175,16 @@ def is_led_to(transaction: Transaction, query: Query) -> bool:
     return uses_index(found)
 
 
+def plan_as_text(transaction: Transaction, query: Query) -> list[str]:
+    """Ask how a query would be carried out, in the server's own words: any server has some for a query that is valid there.
+
+    Raises:
+        SourceError: the database refuses the query.
+    """
+    with transaction.savepoint():
+        return [str(line) for line, *_ in transaction.rows(f"explain {query.text}", query.parameters)]
+
+
 def plan(transaction: Transaction, query: Query) -> Mapping[str, Any]:
     """Ask how a query would be carried out.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
@@ -23,8 +24,7 @@ _IDENTITY = (
 _MANY_ROWS = 10_000
 """From so many rows on the planner's costs tell an index that leads somewhere from one that does not."""
 
-_UNASKED: Mapping[str, object] = {"settled_before": "infinity"}
-"""Parameters of columns that not every question asks for."""
+_NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 
 C = TypeVar("C", CostLedger, ImpactLedger, BudgetLedger)
 
@@ -34,7 +34,8 @@ class Abilities:
     """What a server and a relation can do for the incremental refresh.
 
     `indexed` and `updates_indexed` tell whether an index leads to the rows of an instant, and to those updated at one;
-    `rows` is how many there are, as the planner believes.
+    `rows` is how many there are, as the planner believes. Without `plans` the server tells neither: indexes are taken to be
+    there, and `rows` is 0.
     """
 
     identity: bool
@@ -43,20 +44,15 @@ class Abilities:
     rows: int
     indexed: bool
     updates_indexed: bool
+    plans: bool = True
 
-    @classmethod
-    def of(cls, answers: Sequence[Result]) -> Abilities:
-        """Read the answers to `Ledger.probe`."""
-        ((identity, snapshots, id_type),) = answers[0]
-        plans = [answer[0][0][0]["Plan"] for answer in (answers[1], *answers[3:-1])]
-        size, *found = plans
-        return cls(
-            identity=identity,
-            snapshots=snapshots,
-            ids=id_type in ("bigint", "integer", "smallint"),
+    def judged(self, size: Mapping[str, Any], minute: Mapping[str, Any], *updated: Mapping[str, Any]) -> Abilities:
+        """Return them by the plans to read everything, the rows of a minute, and those updated in one where rows say so."""
+        return replace(
+            self,
             rows=int(size["Plan Rows"]),
-            indexed=uses_index(found[0]) and _is_cheap(found[0], size),
-            updates_indexed=len(found) > 1 and uses_index(found[1]),
+            indexed=uses_index(minute) and _is_cheap(minute, size),
+            updates_indexed=any(uses_index(plan) for plan in updated),
         )
 
 
@@ -76,6 +72,12 @@ def uses_index(plan: Mapping[str, Any]) -> bool:
     ):
         return False
     return all(uses_index(child) for child in plan.get("Plans", ()))
+
+
+def index_statement(relation: str, expression: str, *, concurrently: bool = False) -> str:
+    """Return the statement that makes an index on an expression; concurrently it locks no writer out."""
+    indexed = expression if _NAME.fullmatch(expression) else f"({expression})"
+    return f"CREATE INDEX {'CONCURRENTLY ' if concurrently else ''}ON {relation} ({indexed});"
 
 
 class Ledger(ABC, Generic[C]):
@@ -115,21 +117,22 @@ class Ledger(ABC, Generic[C]):
 
     def ask(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
         """Return a question of the ledger's own, over the rows that meet a condition."""
-        return self._ask(f"{self.name}/{name}", condition, parameters)
+        return Query(self._over(f"{self.name}/{name}", "rows", condition), parameters)
 
     def _ask(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
+        return Query(self._over(f"ranges/{name}", "instants", condition), parameters)
+
+    def _over(self, name: str, columns: str, condition: str) -> str:
+        """Return a question over all columns of the rows that meet a condition ("rows"), or over those that place them."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        return Query(
-            compose(name, f"{self.name}/rows", mapping.relation, mapping.expressions, condition),
-            {**_UNASKED, **parameters},
-        )
+        return compose(name, f"{self.name}/{columns}", mapping.relation, mapping.expressions, condition)
 
     @property
     def index(self) -> str:
         """Return the statement that creates the index refreshes need."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
         column = mapping.expression("day" if self.instant == "calendar_day" else "created_at")
-        return f"CREATE INDEX ON {mapping.relation} ({column})"
+        return index_statement(mapping.relation, column)
 
     def within(self) -> str:
         """Return the condition that a row is in a span."""
@@ -137,42 +140,61 @@ class Ledger(ABC, Generic[C]):
 
     def cut(self, where: Span, size: int) -> Query:
         """Ask how many rows a range has, at most `size`, and the oldest of these newest ones."""
-        return self._ask("ranges/cut", self.within(), {**where.parameters, "size": size})
+        return self._ask("cut", self.within(), {**where.parameters, "size": size})
 
     def ahead(self, where: Span, size: int) -> Query:
         """Ask how many rows a range has, at most `size`, and the newest of these oldest ones."""
-        return self._ask("ranges/ahead", self.within(), {**where.parameters, "size": size})
+        return self._ask("ahead", self.within(), {**where.parameters, "size": size})
 
     def newest(self, where: Span) -> Query:
         """Ask for the newest instant of a range."""
-        return self._ask("ranges/newest", self.within(), where.parameters)
+        return self._ask("newest", self.within(), where.parameters)
 
-    def probe(self, question: Question) -> list[Query]:
-        """Ask what the server and the relation can do: for `Abilities.of`.
+    def probe(self, question: Question) -> Dialogue[Abilities]:
+        """Ask what the server and the relation can do."""
+        (((plans, identity, snapshots, id_type),),) = yield [self._server()]
+        able = Abilities(
+            identity=identity,
+            snapshots=snapshots,
+            ids=id_type in ("bigint", "integer", "smallint"),
+            rows=0,
+            indexed=True,
+            updates_indexed=self.has_updates,
+            plans=plans,
+        )
+        if not plans:
+            return able
+        answers: list[Result] = yield self._plans(question)
+        return able.judged(*(answer[0][0][0]["Plan"] for answer in (answers[0], *answers[2:-1])))
+
+    def _server(self) -> Query:
+        id_type = self._over("ranges/id_type", "instants", "true") if self.has_ids else "null::text"
+        return Query(sql_file("ranges/probe").format(id_type=id_type), {})
+
+    def _plans(self, question: Question) -> list[Query]:
+        """Ask how rows would be found: all, those of a minute, and those updated in it.
 
         The minute looked for is the present one: of a relation in partitions any other may be in none.
         """
         now = int(question.now.timestamp() * 1_000_000)
         minute = Span(now, now + 60_000_000).parameters
-        id_type = compose("ranges/id_type", f"{self.name}/rows", self.mapping.relation, self.mapping.expressions)
+        off, on = (Query(sql_file("ranges/no_seqscan"), {"setting": setting}) for setting in ("off", "on"))
         queries: list[Query] = [
-            Query(sql_file("ranges/probe").format(id_type=id_type if self.has_ids else "null::text"), _UNASKED),
-            self._ask("ranges/size", "true", {}),
-            Query(sql_file("ranges/no_seqscan"), {"setting": "off"}),
-            self._ask("ranges/plan", self.within(), minute),
+            self._ask("size", "true", {}),
+            off,
+            self._ask("plan", self.within(), minute),
         ]
         if self.has_updates:
             updated = "updated >= %(start)s::timestamptz and updated < %(end)s::timestamptz"
-            queries.append(self._ask("ranges/plan", updated, minute))
-        return [*queries, Query(sql_file("ranges/no_seqscan"), {"setting": "on"})]
+            queries.append(self._ask("plan", updated, minute))
+        return [*queries, on]
 
     def state(self, abilities: Abilities) -> Query:
         """Ask what tells whether the ledger is the one that was read before, and where it begins and ends."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        rows = f"{self.name}/rows"
 
         def mapped(condition: str) -> str:
-            return compose("ranges/rows", rows, mapping.relation, mapping.expressions, condition)
+            return self._over("ranges/rows", "instants", condition)
 
         text = sql_file("ranges/state").format(
             identity=_IDENTITY if abilities.identity else "''",
@@ -182,25 +204,25 @@ class Ledger(ABC, Generic[C]):
             unplaced=mapped(span.unplaced(self.instant)),
             largest_id=f"(select max(id) from ({mapped('true')}) as ledger)" if abilities.ids else "null",
         )
-        return Query(text, {**_UNASKED, "relation": mapping.relation})
+        return Query(text, {"relation": mapping.relation})
 
     def tail_sum(self, floor: int, outside: Span) -> Query:
         """Ask for number and sum of the ids above `floor` whose instants are outside a span."""
-        return self._ask("ranges/tail_sum", span.finite(self.instant), {**outside.parameters, "floor": floor})
+        return self._ask("tail_sum", span.finite(self.instant), {**outside.parameters, "floor": floor})
 
     def tail(self, floor: int, outside: Span) -> Query:
         """Ask for these ids and their instants."""
-        return self._ask("ranges/tail", span.finite(self.instant), {**outside.parameters, "floor": floor})
+        return self._ask("tail", span.finite(self.instant), {**outside.parameters, "floor": floor})
 
     def ids(self, floor: int, where: Span) -> Query:
         """Ask for the ids above `floor` in a span, and their instants."""
-        return self._ask("ranges/ids", self.within(), {**where.parameters, "floor": floor})
+        return self._ask("ids", self.within(), {**where.parameters, "floor": floor})
 
     def updated(self, since: int, size: int) -> Query:
         """Ask for the rows updated since an instant, at most `size`, the latest first."""
-        return self._ask("ranges/updated", span.finite(self.instant), {"since": span.instant_text(since), "size": size})
+        return self._ask("updated", span.finite(self.instant), {"since": span.instant_text(since), "size": size})
 
     def updated_sum(self, since: int, until: int) -> Query:
         """Ask for number and sum of when rows were updated, after one instant and not after another."""
         parameters = {"since": span.instant_text(since), "until": span.instant_text(until)}
-        return self._ask("ranges/updated_sum", span.finite(self.instant), parameters)
+        return self._ask("updated_sum", span.finite(self.instant), parameters)

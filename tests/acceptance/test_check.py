@@ -21,7 +21,7 @@ import pytest
 from exporter.check import output
 from exporter.check.command import examine
 from exporter.terminal import StatusLine
-from tests import postgres
+from tests import cockroach, postgres
 from tests.acceptance.conftest import LEDGERS, configure
 from tests.conftest import create_ledgers
 from tests.exporter_process import ROOT, Exporter, eventually, run
@@ -170,6 +170,25 @@ def test_a_mistake_in_the_configuration_is_exit_code_2_with_its_place(installed:
 
     assert found.code == 2
     assert "names the source 'mian'" in found.only("ledgers.cost.source")["message"]
+
+
+def test_a_mistake_in_the_web_configuration_is_exit_code_2_with_its_place(tmp_path: Path) -> None:
+    """By option or environment; what `serve` would refuse at its start is told in its words."""
+    config, web = configure(tmp_path / "c.yml", "host=127.0.0.1 port=1"), tmp_path / "web.yml"
+    web.write_text("http_server_config: {http2: maybe}\n")
+    variable = {"LEDGER_EXPORTER_WEB_CONFIG_FILE": str(web)}
+    option = run("check", f"--config.file={config}", f"--web.config.file={web}")
+    environment = run("check", f"--config.file={config}", environment=variable)
+    served = run("serve", f"--config.file={config}", environment=variable)
+    web.write_text("http_server_config: {http2: false}\n")
+    mended = run("check", f"--config.file={config}", environment=variable)
+
+    assert [option.returncode, environment.returncode, served.returncode, mended.returncode] == [2, 2, 2, 0]
+    assert option.stdout == environment.stdout
+    said = "error    http_server_config.http2: line 1: "
+    (problem,) = [line.partition(said)[2] for line in option.stdout.splitlines() if said in line]
+    assert f"{web}:1: http_server_config.http2: {problem}\n" in served.stderr
+    assert "  ok       no TLS, no passwords\n" in mended.stdout
 
 
 class TestIndexes:
@@ -408,6 +427,25 @@ class TestServers:
         assert "the replica keeps up with its primary" in [one["message"] for one in following.findings("ok")]
         assert left_behind.code == 1
         assert "receives nothing from its primary" in left_behind.only("sources.main")["message"]
+
+    def test_of_cockroachdb_plans_and_types_are_not_judged(self, installed: Installation) -> None:
+        """Everything else is; and what is published from it is what its ledgers say."""
+        with cockroach.disguised(installed.server, installed.database) as dsn:
+            configure(installed.config, dsn.replace("user=postgres", f"user={ROLE}"), interval="15s")
+            found = installed.check(strict=True)
+            reconciled = run("reconcile", f"--config.file={installed.config}")
+
+        assert (found.code, found.findings()) == (0, [])
+        assert [one["message"].partition(":")[0] for one in found.findings("note")] == [
+            f"whether an index leads to {columns} is not judged"
+            for columns in ("created_at, id", "created_at, id, updated_at", "day")
+        ]
+        said = [one["message"] for one in found.findings("ok")]
+        assert "CockroachDB CCL v23.2.3, as role reader" in said
+        assert "9 columns are there, and can be cast; their types this server does not tell" in said
+        assert "15 queries are valid here" in said
+        assert (reconciled.returncode, reconciled.stderr) == (0, "")
+        assert reconciled.stdout.endswith("figures compared, no difference.\n")
 
 
 def cut_off(replica: postgres.Server) -> None:

@@ -166,7 +166,7 @@ def test_a_missing_index_is_told_once_with_what_to_do(books: Books, caplog: pyte
             engine.refresh(NOON + number * INTERVAL)
 
     (line,) = said(caplog, "no index leads to the instants of this ledger: it is read whole at each refresh")
-    assert (line["ledger"], line["rows"], line["create"]) == ("cost", 120, "CREATE INDEX ON cost_ledger (created_at)")
+    assert (line["ledger"], line["rows"], line["create"]) == ("cost", 120, "CREATE INDEX ON cost_ledger (created_at);")
     assert line["levelname"] == "WARNING"
 
 

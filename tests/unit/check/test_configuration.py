@@ -8,6 +8,7 @@ import pytest
 
 from exporter.check import configuration
 from exporter.check.findings import Finding, Severity
+from tests.certificates import Authority
 
 LEDGERS = "ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}\n"
 GOOD = 'sources: {main: {dsn: "postgresql://reader@127.0.0.1:1/platform"}}\n' + LEDGERS
@@ -90,3 +91,49 @@ class TestPasswords:
         text = GOOD.replace('dsn: "postgresql://reader@127.0.0.1:1/platform"', "dsn_env: DSN")
 
         assert len(findings(path, text, {"DSN": "postgresql://reader:s3cret@127.0.0.1/platform"})) == 1
+
+
+class TestWeb:
+    """The configuration of the web server is read as `serve` reads it, certificates included."""
+
+    HASH = "$2y$10$" + "a" * 53
+
+    def test_a_good_one_is_outlined(self, tmp_path: Path) -> None:
+        pair = Authority(tmp_path).server()
+        web = tmp_path / "web.yml"
+        web.write_text(
+            f"tls_server_config: {{cert_file: {pair.cert.name}, key_file: {pair.key.name}}}\n"
+            f"basic_auth_users: {{prometheus: {self.HASH}}}\n"
+        )
+        section = configuration.check_web(web)
+
+        assert section.title == f"Web configuration {web}"
+        assert [(each.severity, each.message) for each in section.findings] == [
+            (Severity.OK, "TLS, 1 user with a password")
+        ]
+
+    def test_every_mistake_is_an_error_with_its_key_and_line(self, tmp_path: Path) -> None:
+        """No value is repeated: it might be a secret."""
+        web = tmp_path / "web.yml"
+        web.write_text("basic_auth_users:\n  prometheus: s3cret\ntls_server_confg: {}\n")
+        found = configuration.check_web(web).findings
+
+        assert [(each.severity, each.key) for each in found] == [
+            (Severity.ERROR, "basic_auth_users.prometheus"), (Severity.ERROR, "tls_server_confg"),
+        ]  # fmt: skip
+        assert [each.message.partition(":")[0] for each in found] == ["line 2", "line 3"]
+        assert all("docs/web-configuration.md" in each.remedy for each in found)
+        assert "s3cret" not in str(found)
+
+    def test_a_certificate_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+        web = tmp_path / "web.yml"
+        web.write_text("\ntls_server_config: {cert_file: none.crt, key_file: none.key}\n")
+        (found,) = configuration.check_web(web).findings
+
+        assert (found.severity, found.key) == (Severity.ERROR, "tls_server_config.cert_file")
+        assert found.message.startswith("line 2: ")
+
+    def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+        (found,) = configuration.check_web(tmp_path / "web.yml").findings
+
+        assert (found.key, found.message) == (str(tmp_path / "web.yml"), "cannot be read: No such file or directory")

@@ -23,7 +23,7 @@ ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}
 """
 QUESTION = Question(datetime(2026, 4, 10, 12, tzinfo=UTC))
 ABLE = Abilities(identity=True, snapshots=True, ids=True, rows=0, indexed=True, updates_indexed=True)
-NOT_ASKED = {"rows", "history"}
+NOT_ASKED = {"rows", "instants", "history"}
 """What is a part of other questions, and what only `backfill` asks."""
 ASKED_OTHERWISE = {"id_type", "plan", "probe", "rows", "size", "no_seqscan", "ahead", "rewritten"}
 """What is asked when a ledger is probed, is a part of other questions, or is asked of every transaction or by `backfill`."""
@@ -75,6 +75,21 @@ def test_expressions_are_indexed_in_parentheses(expression: str, indexed: str) -
     assert plans.index_statements("public.charges", expression) == [
         f"CREATE INDEX CONCURRENTLY ON public.charges {indexed};"
     ]
+
+
+@pytest.mark.parametrize(
+    ("ledger", "mapping", "statement"),
+    [
+        ("cost", "", "CREATE INDEX ON cost_ledger (created_at);"),
+        ("cost", "created_at: to_timestamp(ms / 1000.0)", "CREATE INDEX ON cost_ledger ((to_timestamp(ms / 1000.0)));"),
+        ("budget", "day: month::date", "CREATE INDEX ON quest_budget_allocations ((month::date));"),
+    ],
+)
+def test_the_log_tells_a_statement_that_runs_too(ledger: LedgerName, mapping: str, statement: str) -> None:
+    """What a refresh reports of a ledger without an index is made by the same function."""
+    mapped = SMALLEST.replace(f"{ledger}: {{source: main}}", f"{ledger}: {{source: main, columns: {{{mapping}}}}}")
+
+    assert plans.ledger_of(config_file.parse(mapped), ledger).index == statement
 
 
 def test_a_partitioned_table_is_indexed_partition_by_partition() -> None:

@@ -3,7 +3,7 @@
 with charge as ({rows}),
 charged as (
     select
-        greatest(0, ceil(extract(epoch from instant - %(first)s::timestamptz) / %(seconds)s::bigint))::bigint as step,
+        greatest(0, ceil(extract(epoch from instant - %(first)s::timestamptz) / %(seconds)s::float8))::bigint as step,
         greatest(day, %(oldest)s) as day,
         provider, model, quest, task, usd < 0 as refund,
         count(*) as charges, sum(usd) as usd, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,

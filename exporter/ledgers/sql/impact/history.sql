@@ -2,9 +2,9 @@
 -- quest, layer and why it is waste. Steps are those of cost/history.sql.
 with outcome as ({rows})
 select
-    greatest(0, ceil(extract(epoch from instant - %(first)s::timestamptz) / %(seconds)s::bigint))::bigint as step,
+    greatest(0, ceil(extract(epoch from instant - %(first)s::timestamptz) / %(seconds)s::float8))::bigint as step,
     case when unscored then greatest(
-        0, ceil((extract(epoch from instant - %(first)s::timestamptz) + %(grace)s::double precision) / %(seconds)s::bigint)
+        0, ceil((extract(epoch from instant - %(first)s::timestamptz) + %(grace)s::double precision) / %(seconds)s::float8)
     )::bigint end as settled,
     greatest(day, %(oldest)s), quest, layer,
     case
