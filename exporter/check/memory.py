@@ -8,10 +8,8 @@ BASE_MB = 62.0
 """Python, the libraries and an exporter that publishes nothing."""
 SERIES_KB = 5.0
 """A series: its sums, its place in the views, its line in two formats."""
-MANY_TASKS = 20_000
-"""From so many tasks on they are kept in arrays, for which numpy is loaded."""
-MANY_TASKS_MB = 16.0
-TASK_BYTES = 30.0
+TASK_BYTES = 33.0
+"""A task: its number, and its place in the sets of ranges and days."""
 ROW_BYTES = 1.0
 """A row of the ledgers, in the compressed parts of old ranges."""
 
@@ -29,6 +27,5 @@ class Memory:
     @property
     def megabytes(self) -> float:
         """Return the estimate of the resident memory in MB (10^6 bytes)."""
-        many = MANY_TASKS_MB if self.tasks > MANY_TASKS else 0.0
         parts = self.series * SERIES_KB * _KB + self.tasks * TASK_BYTES + self.rows * ROW_BYTES
-        return BASE_MB + many + parts / _MB
+        return BASE_MB + parts / _MB

@@ -16,19 +16,21 @@ from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
 from exporter.parts.remembered import Remembered
 
 _RECENT_NUMBERS = 20_000
+_BUCKETS = 1024
 
 
 class TaskNumbers:
     """Numbers tasks from 0 on, each once; shards of a ledger share one numbering.
 
     A task is known by Python's hash of its id, 64 bits with a key of the process: two tasks are taken for one only where
-    these collide. Recently seen tasks are in a dictionary, all others in two sorted arrays: 12 bytes a task.
+    these collide. All are in sorted arrays, 12 bytes a task, many small ones so that a new task moves little; those asked
+    for lately are in a dictionary besides.
     """
 
     def __init__(self) -> None:
         self._recent: dict[int, int] = {}
-        self._hashes = array("q")
-        self._numbers = array("I")
+        self._hashes = [array("q") for _ in range(_BUCKETS)]
+        self._numbers = [array("I") for _ in range(_BUCKETS)]
         self._count = 0
 
     def __len__(self) -> int:
@@ -42,44 +44,20 @@ class TaskNumbers:
             hashed = hash(task)
             number = recent.get(hashed)
             if number is None:
-                number = recent[hashed] = self._find(hashed)
+                number = recent[hashed] = self._number(hashed)
             numbers.append(number)
         if len(recent) > _RECENT_NUMBERS:
-            self._store()
+            self._recent = {}
         return BitMap(numbers)
 
-    def _find(self, hashed: int) -> int:
-        position = bisect_left(self._hashes, hashed)
-        if position < len(self._hashes) and self._hashes[position] == hashed:
-            return self._numbers[position]
-        self._count += 1
-        return self._count - 1
-
-    def _store(self) -> None:
-        """Move what is in the dictionary to the arrays, which stay sorted."""
-        from numpy import argsort, concatenate, frombuffer, int64, uint32  # noqa: PLC0415 - costs memory only large ledgers need
-
-        stored = len(self._hashes)
-        known = frombuffer(self._hashes, int64) if stored else frombuffer(b"", int64)
-        new = [(hashed, number) for hashed, number in self._recent.items() if not self._is_stored(hashed)]
-        hashes = concatenate([known, frombuffer(array("q", [hashed for hashed, _ in new]), int64)]) if new else known
-        if new:
-            numbers = concatenate(
-                [
-                    frombuffer(self._numbers, uint32) if stored else frombuffer(b"", uint32),
-                    frombuffer(array("I", [number for _, number in new]), uint32),
-                ]
-            )
-            order = argsort(hashes, kind="stable")
-            sorted_hashes, sorted_numbers = array("q"), array("I")
-            sorted_hashes.frombytes(hashes[order].tobytes())
-            sorted_numbers.frombytes(numbers[order].tobytes())
-            self._hashes, self._numbers = sorted_hashes, sorted_numbers
-        self._recent = {}
-
-    def _is_stored(self, hashed: int) -> bool:
-        position = bisect_left(self._hashes, hashed)
-        return position < len(self._hashes) and self._hashes[position] == hashed
+    def _number(self, hashed: int) -> int:
+        hashes, numbers = self._hashes[hashed % _BUCKETS], self._numbers[hashed % _BUCKETS]
+        position = bisect_left(hashes, hashed)
+        if position == len(hashes) or hashes[position] != hashed:
+            hashes.insert(position, hashed)
+            numbers.insert(position, self._count)
+            self._count += 1
+        return numbers[position]
 
 
 TaskSet = BitMap

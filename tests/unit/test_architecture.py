@@ -144,7 +144,7 @@ def test_the_engine_knows_no_more_than_it_must(module: str) -> None:
 @pytest.mark.parametrize("module", OWN)
 def test_sets_of_numbers_are_the_tasks_own(module: str) -> None:
     if module != "exporter.parts.tasks":
-        assert not outside(module) & {"pyroaring", "numpy"}
+        assert not outside(module) & {"pyroaring"}
 
 
 @pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo", "client"}])

@@ -1,4 +1,7 @@
-"""Every command of the documentation is accounted for: tried here, run by a named test, or somebody else's, with a reason."""
+"""Every command of the documentation is accounted for: run by a named test, tried here, or somebody else's, with a reason.
+
+Those of our own that end by themselves are run as they stand by `tests/acceptance/test_documented_commands.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,13 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import bcrypt
 import click
 import pytest
 
 from exporter.cli import cli
-
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^( *)```(?:sh|bash|shell|console)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-HEREDOC = re.compile(r"<<'?(\w+)'?.*?\n.*?^\1$", re.MULTILINE | re.DOTALL)
-PROGRAM = re.compile(r"(?:[\w./-]*/)?ledger-exporter")
-ASSIGNMENT = re.compile(r"^[A-Z_]+=\S* ")
+from tests.documented import PAGES, PROGRAM, ROOT, commands_of
 
 HERE = "tests/unit/test_documented_commands.py::test_every_command_is_accounted_for"
 IMAGE = "tests/acceptance/test_compose.py::test_the_tools_accept_the_configuration"
@@ -51,20 +47,6 @@ OF_OTHERS = {
 
 TRIED = (r"python -c 'import bcrypt", r"GRAFANA_URL|python -m grafana\.build|python -m tests\.")
 """Tried in this module, or a module of this repository that is called by its own name."""
-
-
-def commands_of(page: Path) -> list[str]:
-    """The commands in the shell blocks of a page, each in one line, without comments and variables set before them."""
-    found = []
-    for _, block in BLOCK.findall(page.read_text()):
-        text = HEREDOC.sub("", block).replace("\\\n", " ")
-        for line in text.splitlines():
-            command = re.sub(r"(^|\s)#.*$", "", line).strip()
-            while ASSIGNMENT.match(command):
-                command = ASSIGNMENT.sub("", command, count=1).strip()
-            if command:
-                found.append(re.sub(r"\s+", " ", command))
-    return found
 
 
 COMMANDS = sorted({(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands_of(page)})
