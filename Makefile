@@ -13,7 +13,7 @@ help: ## List the targets.
 demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the exporter, and Prometheus and Grafana where installed.
 	@$(VENV)/bin/ledger-exporter demo
 
-test: $(VENV)/.made $(VENV)/.release ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
+test: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
 	@scripts/install-tools
 	@$(VENV)/bin/python -m pytest
 
@@ -48,7 +48,7 @@ bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make b
 soak: $(VENV)/.made ## Run ten hours' worth of refreshes under load in minutes, and fail on a leak: make soak SECONDS=180
 	@$(VENV)/bin/python -m tests.soak $(SECONDS)
 
-fuzz: $(VENV)/.made ## Fuzz requests, both configurations and ledger contents: make fuzz SECONDS=30 (each)
+fuzz: $(VENV)/.fuzz ## Fuzz requests, both configurations and ledger contents: make fuzz SECONDS=30 (each, in each way)
 	@scripts/install-tools
 	@$(VENV)/bin/python -m tests.fuzz $(SECONDS)
 
@@ -71,6 +71,10 @@ $(VENV)/.made: requirements-build.txt requirements-dev.txt pyproject.toml script
 
 $(VENV)/.release: requirements-release.txt $(VENV)/.made
 	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-release.txt
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.made
+	@$(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
 $(VENV)/.docs: requirements-docs.txt $(VENV)/.made

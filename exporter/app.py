@@ -118,16 +118,19 @@ class App:
         """Load the configuration again; what is published changes when the first pass under it is done.
 
         Raises:
-            ExporterError: the configuration cannot be used; the one before stays in force, and a metric says so.
+            ExporterError: the configuration cannot be used; as after any error, the one before stays in force, and a
+                metric says so.
         """
         with self._loading:
             try:
                 config = config_file.load(self._config_path)
                 self._pending = config, open_sources(config)
-            except ExporterError as error:
+            except Exception as error:
                 self._reload = Reload(successful=False, success=self._reload.success)
                 self._publish(self.published.get())
-                log.error("configuration not reloaded; the one before stays", extra={"error": str(error)})  # noqa: TRY400
+                foreseen = isinstance(error, ExporterError)
+                told = "configuration not reloaded; the one before stays"
+                log.error(told, extra={"error": str(error)}, exc_info=not foreseen)  # noqa: TRY400
                 raise
             self._reload = Reload(success=_now().timestamp())
         log.info("configuration reloaded", extra={"file": str(self._config_path)})

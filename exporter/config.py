@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from exporter.thresholds import SCOPES, Thresholds, of_scope
+from exporter.yaml_file import shown
 
 LedgerName = Literal["cost", "impact", "budget"]
 LEDGERS: tuple[LedgerName, ...] = ("cost", "impact", "budget")
@@ -36,6 +37,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _IDENTIFIER = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 _RELATION = re.compile(rf"{_IDENTIFIER}(?:\.{_IDENTIFIER}){{0,2}}")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
 # Every text has at most one way to match, so that none takes long.
 _OPTION = r"\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)"
@@ -107,8 +109,8 @@ def _check_secret_conninfo(value: SecretStr) -> SecretStr:
 def _check_pattern(value: str) -> str:
     try:
         re.compile(value, re.IGNORECASE)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is not a regular expression: {shown(error)}") from None
     return value
 
 
@@ -123,8 +125,8 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Number = Annotated[Decimal, BeforeValidator(_parse_decimal)]
 Level = Annotated[Decimal | None, BeforeValidator(_parse_level)]
 ThresholdLevels = dict[str, dict[str, Level]]
-Relation = Annotated[str, BeforeValidator(str), Field(min_length=1), BeforeValidator(_check_relation)]
-Expression = Annotated[str, BeforeValidator(_check_expression)]
+Relation = Annotated[str, AfterValidator(_check_relation)]
+Expression = Annotated[str, AfterValidator(_check_expression)]
 
 
 class Section(BaseModel):
@@ -175,9 +177,12 @@ class SourceConfig(Section):
 
 
 def _secret(key: str, variable: str | None, file: Path | None, environment: Mapping[str, str]) -> str:
+    # Instead of its name the secret itself may have been written: only what looks like nothing else is repeated.
     if variable is not None:
         if variable not in environment:
-            raise ValueError(f"{key}_env names the environment variable {variable}, which is not set")
+            is_name = _VARIABLE.fullmatch(variable)
+            named = f"the environment variable {variable}, which" if is_name else "an environment variable that"
+            raise ValueError(f"{key}_env names {named} is not set")
         return environment[variable]
     if file is None:
         raise ValueError(f"{key} is not configured")
@@ -185,7 +190,8 @@ def _secret(key: str, variable: str | None, file: Path | None, environment: Mapp
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ValueError(f"{key}_file {file} cannot be read: {reason}") from None
+        named = f" {shown(file)}" if file.is_absolute() else ""
+        raise ValueError(f"{key}_file{named} cannot be read: {reason}") from None
 
 
 class Ledger(Section):
@@ -215,7 +221,8 @@ class Ledger(Section):
         missing = [column for column in cls.REQUIRED if columns.get(column, column) is None]
         problems = []
         if unknown:
-            problems.append(f"{', '.join(unknown)} is not a column of this ledger; allowed: {', '.join(known)}")
+            names = ", ".join(map(shown, unknown))
+            problems.append(f"{names} is not a column of this ledger; allowed: {', '.join(known)}")
         if missing:
             problems.append(f"{', '.join(missing)} may not be null; only {', '.join(cls.OPTIONAL)} may be missing")
         if problems:
@@ -289,7 +296,7 @@ class Ledgers(Section):
 class ProviderPattern(Section):
     """Providers that match `pattern` (a case-insensitive regular expression, searched) belong to `family`."""
 
-    pattern: Annotated[str, BeforeValidator(_check_pattern)] = Field(
+    pattern: Annotated[str, AfterValidator(_check_pattern)] = Field(
         min_length=1, description="a Python regular expression"
     )
     family: str = Field(min_length=1, max_length=120, description="the family's name")

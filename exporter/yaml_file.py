@@ -16,8 +16,9 @@ from exporter.errors import ConfigError
 Place = tuple[str | int, ...]
 """The path to a value: keys and positions."""
 Problem = tuple[Place, str]
-_PERHAPS_SECRET = re.compile(r"([:=@]).*", re.DOTALL)
-_QUOTED = re.compile(r"'[^']{2,}'")
+_PERHAPS_SECRET = re.compile(r"([:=@]|\$2[aby]\$).*", re.DOTALL)
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*\"""", re.DOTALL)
+_QUOTED_CHARACTER = re.compile(r"""(['"])(?:.|\\\w+)\1""", re.DOTALL)
 
 
 def read(path: Path) -> str:
@@ -69,7 +70,8 @@ def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = Fal
         raise ConfigError([_yaml_problem(file, error)]) from None
     except RecursionError:
         raise ConfigError([f"{file}:1: is nested too deeply, or contains itself"]) from None
-    except ValueError as error:  # a date or number that looks like one and is none
+    except (ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        # A number, date or truth value that looks like one, or is tagged as one, and is none.
         raise ConfigError([f"{file}:1: has a value that cannot be read: {_unquoted(error)}"]) from None
     if data is None and may_be_empty:
         data = {}
@@ -79,8 +81,8 @@ def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = Fal
 
 
 def _unquoted(problem: object) -> str:
-    """Return a problem without what it quotes of the file, which may be a secret."""
-    return _QUOTED.sub("'...'", str(problem))
+    """Return a problem without what it quotes of the file, which may be a secret; single characters stay."""
+    return _QUOTED.sub(lambda quoted: quoted[0] if _QUOTED_CHARACTER.fullmatch(quoted[0]) else "'...'", str(problem))
 
 
 def _yaml_problem(file: str, error: yaml.YAMLError) -> str:
@@ -110,7 +112,7 @@ def _index(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> lis
 
 
 def shown(text: object) -> str:
-    """Return a name as messages show it: without what follows a `:`, `=` or `@`, for a secret in a wrong place has one.
+    """Return a name as messages show it: without what follows a `:`, `=`, `@` or `$2y$`, as a secret in a wrong place has.
 
     `{dsn:postgresql://me:secret@host/db}`, with a space too few, is a mapping with a single long key.
     """
@@ -149,5 +151,13 @@ def _problem(
         message = error["msg"].replace("Input should", "must")
         given = error.get("input")
         if isinstance(given, str | int | float | bool) and not secret(place):
-            message += f"; found {shown(given)!r}" if isinstance(given, str) else f"; found {given!r}"
+            message += f"; found {_repeated(given)}"
     return place, message
+
+
+def _repeated(given: str | float) -> str:
+    """Return a value as messages repeat it."""
+    try:
+        return repr(shown(given) if isinstance(given, str) else given)
+    except ValueError:  # Python refuses to write it down
+        return "a number of thousands of digits"

@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 from exporter.app import App
-from exporter.errors import ConfigError, ExporterError
+from exporter.errors import ConfigError
 from exporter.logs import Tally
 from exporter.web import tls
 from exporter.web.addresses import listen
@@ -100,7 +100,7 @@ class Entrance:
 
 def _reload_quietly(app: App) -> None:
     """Reload on a signal, where nobody waits for an answer: the log and a metric have told already."""
-    with contextlib.suppress(ExporterError):
+    with contextlib.suppress(Exception):
         app.reload()
 
 

@@ -98,6 +98,12 @@ class TestSources:
         with pytest.raises(ValueError, match="environment variable DSN, which is not set"):
             SourceConfig(dsn_env="DSN").conninfo({})
 
+    def test_what_may_be_a_password_in_the_place_of_a_name_is_not_repeated(self) -> None:
+        with pytest.raises(ValueError, match="password_env names an environment variable that is not set"):
+            SourceConfig(dsn="host=h", password_env="hunter2").password({})  # type: ignore[arg-type]  # noqa: S106
+        with pytest.raises(ValueError, match="password_file cannot be read: No such file"):
+            SourceConfig(dsn="host=h", password_file=Path("hunter2")).password({})  # type: ignore[arg-type]
+
     def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=rf"password_file {tmp_path}/absent cannot be read: No such file"):
             SourceConfig(dsn="host=h", password_file=tmp_path / "absent").password({})  # type: ignore[arg-type]
@@ -191,9 +197,10 @@ class TestNumbers:
         with pytest.raises(ValidationError, match="at least 100ms"):
             RefreshConfig(interval="99ms")  # type: ignore[arg-type]
 
-    def test_a_pattern_that_is_no_regular_expression_is_refused(self) -> None:
+    @pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(" * 5000 + ")" * 5000])
+    def test_a_pattern_that_is_no_regular_expression_is_refused(self, pattern: str) -> None:
         with pytest.raises(ValidationError, match="not a regular expression"):
-            ProviderPattern(pattern="(", family="A")
+            ProviderPattern(pattern=pattern, family="A")
 
     def test_nothing_changes_once_it_is_loaded(self) -> None:
         with pytest.raises(ValidationError, match="frozen"):

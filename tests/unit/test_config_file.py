@@ -101,12 +101,26 @@ refresh:
             ("limits: {quests: true}", "exporter.yml:7: limits.quests: must be a valid integer"),
             ("refresh: {interval: 1h, max_age: 1m}", "exporter.yml:7: refresh: max_age must not be shorter than interval"),
             ("waste: 5", "exporter.yml:7: waste: must be"),
+            ("providers: [{pattern: 5, family: b}]", "exporter.yml:7: providers[0].pattern: must be a valid string; found 5"),
         ],
     )  # fmt: skip
     def test_each_has_its_place_and_says_what_is_allowed(self, addition: str, expected: str) -> None:
         found = problems(SMALL + addition)
 
         assert any(problem.startswith(expected) for problem in found), found
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ("columns: {tokens_out: 0}", "ledgers.cost.columns.tokens_out: must be a valid string; found 0"),
+            ("columns: {tokens_out: {a: b}}", "ledgers.cost.columns.tokens_out: must be a valid string"),
+            ("relation: 5", "ledgers.cost.relation: must be a valid string; found 5"),
+        ],
+    )
+    def test_what_is_no_text_where_sql_is_wanted_is_refused(self, given: str, expected: str) -> None:
+        text = SMALL.replace("cost: {source: main}", f"cost: {{source: main, {given}}}")
+
+        assert problems(text) == [f"exporter.yml:4: {expected}"]
 
     def test_keys_given_twice_are_not_silently_merged(self) -> None:
         assert "exporter.yml:7: sources: is given twice" in problems(SMALL + "sources: {other: {dsn: host=h}}")
@@ -130,6 +144,35 @@ refresh:
 
     def test_characters_yaml_does_not_allow_are_refused(self) -> None:
         assert "is not valid YAML" in problems("sources: \x00")[0]
+
+    def test_what_is_wrong_between_two_characters_is_told(self) -> None:
+        assert problems("sources: {a: [b}") == ["exporter.yml:1: is not valid YAML: expected ',' or ']', but got '}'"]
+        assert problems("sources:\n\t- a") == [
+            "exporter.yml:2: is not valid YAML: found character '\\t' that cannot start any token"
+        ]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "2026-13-01",
+            "!!bool perhaps",
+            "!!timestamp soon",
+            "!!int ''",
+            "!!int many",
+            "!!float ''",
+            "1:" * 200 + "1.0",
+        ],
+    )
+    def test_a_value_that_is_not_what_it_looks_like_is_refused(self, value: str) -> None:
+        (problem,) = problems(f"{SMALL}limits: {{quests: {value}}}")
+
+        assert problem.startswith("exporter.yml:1: has a value that cannot be read: ")
+
+    def test_a_number_that_nobody_can_write_down_is_not_repeated(self) -> None:
+        (problem,) = problems(f"{SMALL}limits: {{quests: -0x{'f' * 5000}}}")
+
+        assert problem.startswith("exporter.yml:7: limits.quests: must be ")
+        assert problem.endswith("; found a number of thousands of digits")
 
     def test_yaml_makes_no_python_objects(self) -> None:
         assert "is not valid YAML" in problems(SMALL + "waste: !!python/object/apply:os.getcwd []")[0]
@@ -179,6 +222,11 @@ class TestSecrets:
             "dsn: 'host=h', dsn_env: A, password: s3cret",
             "dsn_env: BAD",
             "dsn_file: FILE",
+            "dsn_env: 'postgresql://me:s3cret@h/d'",
+            "dsn_file: 'postgresql://me:s3cret@h/d'",
+            "dsn: 'host=h', password_env: s3cret",
+            "dsn: 'host=h', password_file: s3cret",
+            "dsn: 'host=h', password_file: '/run/postgresql://me:s3cret@h/d'",
             "'host=h password=s3cret'",
             "dsn: 'host=h password=s3cret', top: 5",
         ],
@@ -208,10 +256,15 @@ class TestSecrets:
         "host=h password=s3cret:",
         SMALL.replace("cost: {source: main}", "cost: {source: 'postgresql://me:s3cret@h/d'}"),
         SMALL.replace("main:", "'host=h password=s3cret':"),
+        SMALL.replace("cost: {", "cost: {columns: {'postgresql://me:s3cret@h/d': x}, "),
+        SMALL + "providers: [{pattern: '(?P<password=s3cret>)', family: a}]",
         SMALL + "limits: {quests: 'host=h password=s3cret'}",
         SMALL + "thresholds: *s3cret",
         SMALL + "thresholds: !s3cret 5",
         SMALL + "thresholds: !!int s3cret",
+        SMALL + 'thresholds: !!int "it\'s s3cret"',
+        SMALL + "thresholds: !x'postgresql://me:s3cret@h/d 5",
+        SMALL + "thresholds: !!bool s3cret",
     ],
 )
 def test_no_secret_is_told_wherever_it_stands(text: str) -> None:

@@ -155,7 +155,15 @@ def test_what_is_wrong_is_told_with_its_place_and_what_is_allowed(text: str, exp
     assert any(expected in problem for problem in problems(text)), problems(text)
 
 
-@pytest.mark.parametrize("text", [f"basic_auth_users: '{HASH}'", f"tls_server_config: {{cert_file: ['{HASH}']}}", HASH])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"basic_auth_users: '{HASH}'",
+        f"tls_server_config: {{cert_file: ['{HASH}']}}",
+        HASH,
+        f"basic_auth_users: {{'{HASH}': a}}",
+    ],
+)
 def test_no_value_is_repeated(text: str) -> None:
     """It might be a secret in the wrong place."""
     assert HASH not in str(problems(text))

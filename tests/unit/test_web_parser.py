@@ -117,6 +117,13 @@ class TestLimits:
         ):
             assert statuses(*(data[at : at + step] for at in range(0, len(data), step))) == [431]
 
+    @pytest.mark.parametrize("cut", [1, 1040, 20_000, 36_000])
+    def test_what_is_too_long_and_malformed_is_refused_for_either(self, cut: int) -> None:
+        """Which of the two is noticed first depends on how it comes."""
+        data = b"GET " + b"x" * 36_000 + b" HTTP/1.1\r\n\r\n"
+
+        assert statuses(data[:cut], data[cut:]) in ([400], [431])
+
     def test_a_head_that_never_ends(self) -> None:
         parser = RequestParser()
         fed_bytes = 0

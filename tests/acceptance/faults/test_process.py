@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,35 @@ def test_sigkill_at_any_moment(config: Path, dsn: str, platform: psycopg.Connect
         scrape = exporter.scrape()
         check([dsn], snapshot_instant(scrape), as_published(scrape))
         eventually(lambda: backends(platform) == 1, "connections stay behind")
+
+
+def test_the_disk_of_the_log_is_full(config: Path) -> None:
+    """Nothing can be told any more, and everything else goes on; it ends as if nothing were."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    command = [sys.executable, "-m", "exporter", "serve", f"--config.file={config}", f"--web.listen-address={address}"]
+
+    def passes() -> float:
+        try:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+                (found,) = re.findall(
+                    r'^ledger_refreshes_total{ledger="cost"} (\S+)$', answer.read().decode(), re.MULTILINE
+                )
+        except OSError:
+            return 0
+        return float(found)
+
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=full, stdin=subprocess.DEVNULL)
+    try:
+        eventually(lambda: passes() >= 3, "it does not refresh")
+        process.send_signal(signal.SIGHUP)
+        before = passes()
+        eventually(lambda: passes() >= before + 3, "it does not go on")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
 
 
 def test_memory_limit(config: Path, dsn: str, platform: psycopg.Connection[Any]) -> None:
