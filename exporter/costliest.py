@@ -13,6 +13,7 @@ TaskKey = tuple[str, str]
 """A task and a quest, by their published labels."""
 
 Ranked = tuple[tuple[TaskKey, Spend], ...]
+_NOTHING = Spend()
 _SPARE = 2000
 """How many more candidates are kept than are published: so many newest tasks may pass them by."""
 
@@ -20,7 +21,8 @@ _SPARE = 2000
 class Costliest:
     """Adds up what tasks were charged, piece by piece.
 
-    Most pieces stay from refresh to refresh, and are added once. Of their sum only the first are kept in order.
+    Most pieces stay from refresh to refresh, and are added once; what is exact can be taken away again. Of the sums only the
+    first are kept in order.
     """
 
     def __init__(self, top: int) -> None:
@@ -49,21 +51,36 @@ class Costliest:
         return tuple(nsmallest(self._top, sums.items(), key=_order))
 
     def _follow(self, settled: Sequence[TaskSpend], label: Callable[[tuple[str, str | None]], TaskKey]) -> None:
-        pieces = {id(piece): piece for piece in settled}
-        if label != self._label or any(known not in pieces for known in self._pieces):
+        """Take in by how much the sums have changed: a piece that was read again, and is the same, changes none."""
+        if label != self._label:
             self._label, self._pieces, self._sums, self._candidates = label, {}, {}, None
-        added = [piece for known, piece in pieces.items() if known not in self._pieces]
-        for piece in added:
-            for raw, spend in piece.items():
-                key = label(raw)
-                before = self._sums.get(key)
-                self._sums[key] = spend if before is None else before + spend
-                if before is not None and spend.usd < 0:
-                    self._candidates = None  # who falls may fall below one that is not kept
-                elif self._candidates is not None:
-                    self._candidates.add(key)
-            self._ordered = None
+        pieces = {id(piece): piece for piece in settled}
+        changes: dict[TaskKey, Spend] = {}
+        for known, piece in self._pieces.items():
+            if known not in pieces:
+                for raw, spend in piece.items():
+                    add_sums(changes, label(raw), -spend)
+        for known, piece in pieces.items():
+            if known not in self._pieces:
+                for raw, spend in piece.items():
+                    add_sums(changes, label(raw), spend)
         self._pieces = pieces
+        for key, change in changes.items():
+            if change != _NOTHING:
+                self._change(key, change)
+
+    def _change(self, key: TaskKey, change: Spend) -> None:
+        before = self._sums.get(key)
+        now = change if before is None else before + change
+        if now.charges:
+            self._sums[key] = now
+        else:
+            self._sums.pop(key, None)
+        if change.usd < 0 or not now.charges:
+            self._candidates = None  # who falls may fall below one that is not kept
+        elif self._candidates is not None:
+            self._candidates.add(key)
+        self._ordered = None
 
     def _first(self, over: Mapping[TaskKey, Spend]) -> Iterator[TaskKey]:
         """Return the first of the settled tasks that are none of those given, as many as are published."""

@@ -44,7 +44,7 @@ pieces: st.SearchStrategy[TaskSpend] = st.dictionaries(tasks, spends, max_size=5
 
 @st.composite
 def steps(draw: st.DrawFn) -> list[tuple[list[TaskSpend], list[TaskSpend], Label]]:
-    """Refreshes: what is settled grows, and now and then loses a piece; what is newest is another each time."""
+    """Refreshes: what is settled grows, loses a piece now and then, or has one read again; the newest is another each time."""
     settled: list[TaskSpend] = []
     label: Label = plain
     found = []
@@ -53,6 +53,9 @@ def steps(draw: st.DrawFn) -> list[tuple[list[TaskSpend], list[TaskSpend], Label
         if settled and draw(st.integers(0, 4)) == 0:
             gone = draw(st.integers(0, len(settled) - 1))
             settled = settled[:gone] + settled[gone + 1 :]
+        if settled and draw(st.integers(0, 2)) == 0:
+            again = draw(st.integers(0, len(settled) - 1))
+            settled = [*settled[:again], dict(settled[again]), *settled[again + 1 :]]
         if draw(st.integers(0, 6)) == 0:
             label = folded if label is plain else plain
         found.append((settled, draw(st.lists(pieces, max_size=2)), label))
@@ -94,6 +97,26 @@ def test_pieces_that_stay_are_added_once() -> None:
     found.of([one, other], [], label)
 
     assert labelled == [("t", "x"), ("u", "x")]
+
+
+def test_a_piece_that_is_read_again_costs_no_more_than_itself() -> None:
+    """The walk reads pieces of today and yesterday all the time, of half a million tasks perhaps."""
+    labelled: list[tuple[str, str | None]] = []
+
+    def label(key: tuple[str, str | None]) -> TaskKey:
+        labelled.append(key)
+        return plain(key)
+
+    many: TaskSpend = {(f"t-{n}", "x"): usd("1") for n in range(100)}
+    one: TaskSpend = {("u", "x"): usd("2")}
+    found = Costliest(2)
+    first = found.of([many, one], [], label)
+    ordered, labelled[:] = found._ordered, []  # noqa: SLF001
+
+    assert found.of([many, dict(one)], [], label) == first
+    assert labelled == [("u", "x")] * 2
+    assert found._ordered is ordered  # noqa: SLF001
+    assert found.of([many, {("u", "x"): usd("0.5")}], [], label) == ((("t-0", "x"), usd("1")), (("t-1", "x"), usd("1")))
 
 
 def test_tasks_that_are_published_alike_add_up() -> None:
