@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from pathlib import Path
@@ -101,9 +100,9 @@ def serve(  # noqa: PLR0913 - one parameter an option
             "must begin with / and be none of the exporter's other pages", param_hint="--web.telemetry-path"
         )
     ended = serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle, web_config=web_config)
+    logs.end()
     if not ended:
         # Python would wait for the thread that is connecting, up to its time-out; there is nothing left to close properly.
-        logging.shutdown()
         os._exit(0)
 
 

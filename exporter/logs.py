@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -131,3 +132,12 @@ def configure(level: str, log_format: LogFormat) -> None:
     logging.getLogger("exporter").setLevel({"warn": "WARNING"}.get(level, level.upper()))
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+
+def end() -> None:
+    """Write what is left; drop what cannot be written, as on a full disk: over that Python would end with exit code 120."""
+    logging.shutdown()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
