@@ -25,6 +25,9 @@ settings.register_profile(
 )
 settings.load_profile("ledgers")
 
+# Helpers say what they saw, as tests do.
+pytest.register_assert_rewrite("tests.acceptance", "tests.integration", "tests.exporter_process", "tests.soak")
+
 
 @pytest.fixture(scope="session")
 def pg18() -> Iterator[postgres.Server]:

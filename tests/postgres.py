@@ -40,7 +40,7 @@ rm -rf "$0"
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
+    "synchronous_commit": "on",  # else a server that is killed forgets what others have already seen
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "autovacuum": "off",
