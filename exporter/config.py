@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -87,12 +87,22 @@ def _check_expression(value: str) -> str:
 def _check_conninfo(value: str) -> str:
     if value.startswith(("postgresql://", "postgres://")):
         try:
-            authority = urlsplit(value).netloc
+            urlsplit(value)
         except ValueError:
             raise ValueError("is not a libpq connection string: the URL cannot be read") from None
-        if authority.count("@") > 1:
-            # libpq would take what follows the first for the host, and its messages would tell that part of the password.
-            raise ValueError("has an @ in its user or password: write it as %40")
+        authority, _, path = value.partition("://")[2].partition("/")
+        credentials = authority.partition("@")[0] if "@" in authority else ""
+        misplaced = {
+            "an @": authority.count("@") > 1,
+            "a /": "@" in path.partition("?")[0],
+            "a ?": "?" in credentials,
+        }
+        for character, is_there in misplaced.items():
+            if is_there:
+                # libpq would take part of a password for the host, port or database, and its messages would tell that part.
+                raise ValueError(
+                    f"has {character} in its user or password: write it as {quote(character[-1], safe='')}"
+                )
         return value
     if not _CONNINFO.fullmatch(value):
         raise ValueError(

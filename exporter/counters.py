@@ -13,6 +13,8 @@ from exporter.labels import OTHER
 from exporter.parts import Key, Spend
 
 LABELS = ("provider", "model", "quest")
+_GONE_KEYS = 10_000
+"""So many raw keys that are in the ledger no more are remembered."""
 
 
 class Counters:
@@ -28,14 +30,14 @@ class Counters:
         self._last: Mapping[Key, Spend] | None = None
         self._folds: dict[Key, tuple[bool, ...]] = {}
         self._own: set[Key] = set()
-        self._crowded_out: set[Key] = set()
+        self._crowded_out: dict[Key, Key] = {}
         self._values: dict[Key, Spend] = {}
         self._owed: dict[Key, Spend] = {}
 
     @property
     def folded(self) -> int:
         """Return how many label sets have found no place of their own."""
-        return len(self._crowded_out)
+        return len({*self._crowded_out.values()})
 
     def knows(self, key: Key) -> bool:
         """Tell whether a raw key has found its place."""
@@ -54,8 +56,10 @@ class Counters:
         today, `own` as if nothing were folded.
         """
         changes = _changes(self._last, gross) if self._last is not None else {}
+        values = self.grow(changes, recent, label, own)
         self._last = gross
-        return self.grow(changes, recent, label, own)
+        self._forget_the_gone(gross)
+        return values
 
     def grow(
         self,
@@ -73,16 +77,25 @@ class Counters:
             if key in self._folds or change.growth() != Spend():
                 label_set = self._label_set(key, label, own)
                 net[label_set] = net.get(label_set, Spend()) + change
-        owed, self._owed = self._owed, {}
-        for label_set, growth in owed.items():
-            self._values[label_set] = self._values[label_set] + growth
+        values, owed = dict(self._values), {}
+        for label_set, growth in self._owed.items():
+            values[label_set] = values[label_set] + growth
         for label_set, change in net.items():
-            if label_set in self._values:
-                self._values[label_set] = self._values[label_set] + change.growth()
+            if label_set in values:
+                values[label_set] = values[label_set] + change.growth()
             else:
-                self._values[label_set] = Spend()
-                self._owed[label_set] = change.growth()
-        return dict(self._values)
+                values[label_set], owed[label_set] = Spend(), change.growth()
+        self._values, self._owed = (
+            values,
+            owed,
+        )  # at once: nothing counts twice where there is no memory left for all of it
+        return dict(values)
+
+    def _forget_the_gone(self, gross: Mapping[Key, Spend]) -> None:
+        """Forget the raw keys that are in the ledger no more, once they are very many; one that comes back is a new one."""
+        if len(self._folds) > 2 * len(gross) + _GONE_KEYS:
+            self._folds = {key: folds for key, folds in self._folds.items() if key in gross}
+            self._crowded_out = {key: label_set for key, label_set in self._crowded_out.items() if key in gross}
 
     def _label_set(self, key: Key, label: Callable[[Key], Key], own: Callable[[Key], Key]) -> Key:
         """Return the label set a raw key counts for; what is folded of it is decided once and for good."""
@@ -93,7 +106,7 @@ class Counters:
         label_set = _fold(own_labels, self._folds[key])
         if label_set not in self._own and label_set[1:] != (OTHER, OTHER):
             if len(self._own) >= self.limit:
-                self._crowded_out.add(label_set)
+                self._crowded_out[key] = label_set
                 self._folds[key] = (self._folds[key][0], True, True)
                 return _fold(own_labels, self._folds[key])
             self._own.add(label_set)

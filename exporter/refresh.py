@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,13 +17,23 @@ from exporter.costliest import Costliest
 from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.counters import Counters
 from exporter.errors import SourceError, Stopped
-from exporter.exposition import Demand, Exposition, Lines
+from exporter.exposition import Demand, Exposition, Format, Lines
 from exporter.incremental.reader import Reader
 from exporter.labels import Admission
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.source import Question, Source, Transaction, together
 from exporter.logs import Troubles
-from exporter.parts import DAY_BOUND_WINDOWS, CostPart, Key, Part, Spend, TaskNumbers, day_of
+from exporter.parts import (
+    DAY_BOUND_WINDOWS,
+    BudgetPart,
+    CostPart,
+    ImpactPart,
+    Key,
+    Part,
+    Spend,
+    TaskNumbers,
+    day_of,
+)
 from exporter.snapshot import LedgerHealth, Reload, Settings, Snapshot
 from exporter.views.metric import Family
 
@@ -32,9 +42,10 @@ log = logging.getLogger(__name__)
 _FAILURES_BEFORE_SKIPPING = 3
 _SHARE_TOGETHER = 0.5
 """Of the time for a source, what reading all its ledgers at once may take before each is read on its own."""
-_SMALLEST_CHUNK = 500
 _GONE_QUESTS = 10_000
 """So many quests that are in no ledger any more keep their names, should they come back."""
+_GONE_TASKS = 100_000
+"""So many tasks that are in no ledger any more keep their numbers."""
 _FIRST_LOAD_SECONDS = 0.5
 
 
@@ -57,10 +68,10 @@ class Published:
     snapshot: Snapshot
     exposition: Exposition
 
-    def restated(self, reload: Reload) -> Published:
-        """Return the same with another outcome of loading the configuration."""
+    def restated(self, reload: Reload, ahead: Iterable[Format]) -> Published:
+        """Return the same with another outcome of loading the configuration, rendered in the formats given."""
         snapshot = replace(self.snapshot, reload=reload)
-        return Published(snapshot, Exposition(views.families(snapshot)))
+        return Published(snapshot, Exposition(views.families(snapshot), ahead))
 
 
 class Refresh:
@@ -101,6 +112,7 @@ class Refresh:
         self._attempts = _Attempts()
         self._troubles = Troubles()
         self._numbers = TaskNumbers()
+        self._numbers_looked_at = _GONE_TASKS
         self._readers = {
             (ledger, source): self._reader(ledger) for source in sources for ledger in config.ledgers_of(source)
         }
@@ -139,7 +151,7 @@ class Refresh:
             self._decided_for = previous._decided_for
         self._last = replace(previous._last, settings=self._settings, reload=self.reload)
         self._counters.limit = self._config.limits.combinations
-        if _meaning_of_charges(previous._config) != _meaning_of_charges(self._config):
+        if previous._meaning_of_charges() != self._meaning_of_charges():
             self._counters.rebase()
         self._keep_readers(previous)
         for ledger, health in previous._health.items():
@@ -148,13 +160,31 @@ class Refresh:
     def _keep_readers(self, previous: Refresh) -> None:
         """Keep what was read of ledgers whose rows mean the same under both configurations."""
         for (ledger, source), reader in previous._readers.items():
-            if _meaning(self._config, ledger, source) == _meaning(previous._config, ledger, source):
+            if self._meaning(ledger, source) == previous._meaning(ledger, source):
                 self._readers[ledger, source] = reader
                 if ledger == "cost":
                     self._numbers, self._families = previous._numbers, previous._families
         for key, reader in self._readers.items():
             if key[0] == "cost" and previous._readers.get(key) is not reader:
                 self._readers[key] = self._reader("cost")  # all cost ledgers number tasks alike
+
+    def _meaning_of_charges(self) -> tuple[object, ...]:
+        """Return all that decides which charges there are and what they count for."""
+        config = self._config
+        places = {name: self._sources[name].place for name in config.ledgers.cost.source_names}
+        return places, config.ledgers.cost, config.providers
+
+    def _meaning(self, ledger: LedgerName, source: str) -> tuple[object, ...] | None:
+        """Return all that decides what the rows of a ledger in a source say; None where it has none."""
+        config = self._config
+        if source not in config.ledgers[ledger].source_names:
+            return None
+        rows = self._sources[source].place, config.ledgers[ledger].relation, config.ledgers[ledger].expressions
+        return {
+            "cost": (*rows, config.providers),
+            "impact": (*rows, config.waste, config.efficiency),
+            "budget": rows,
+        }[ledger]
 
     def empty(self) -> Published:
         """Return what is published before the first pass: nothing is known of any ledger."""
@@ -169,6 +199,7 @@ class Refresh:
             raise
         except Exception as error:  # noqa: BLE001 - a bug, or no memory left, must not leave old figures that look alive
             self._log_unexpected("making a snapshot failed unexpectedly")
+            self._costliest = Costliest(self._config.costly.top)  # it may have added up half of what is new
             snapshot = self._without_new_figures(now, f"unexpected {type(error).__name__} in making a snapshot")
             return self._published(snapshot, views.families(snapshot))
 
@@ -188,6 +219,19 @@ class Refresh:
             self._take(ledger, [reading for reading in readings if reading.ledger == ledger], now)
         if any(reading.part is not None for reading in readings):
             self._instant = now.timestamp()
+        self._forget_tasks(readings)
+
+    def _forget_tasks(self, readings: Sequence[Reading]) -> None:
+        """Forget the numbers of tasks that are in no ledger any more, once they are most of them."""
+        numbers, readers = self._numbers, self._readers_of("cost")
+        if len(numbers) < self._numbers_looked_at:
+            return
+        # All that was ever numbered must be known now: not what a source that is away will say, nor one that is loading.
+        read = [reading for reading in readings if reading.ledger == "cost" and reading.part is not None]
+        if len(read) < len(readers) or not all(reader.is_complete for reader in readers):
+            return
+        sets = [tasks for reader in readers for tasks in reader.task_sets()]
+        self._numbers_looked_at = numbers.forget_all_but(sets, _GONE_TASKS)
 
     def _log_unexpected(self, message: str, **fields: object) -> None:
         """Log an exception that is a bug with its traceback, the first time, the second, the fourth and so on."""
@@ -246,7 +290,7 @@ class Refresh:
     ) -> list[Reading]:
         """Read all ledgers of a source in few round trips; nothing where that was not possible."""
         readers = [self._readers[ledger, source] for ledger in ledgers]
-        if not all(reader.is_at_ease(transaction.number) for reader in readers):
+        if not all(reader.is_at_ease(question, transaction.number) for reader in readers):
             return []
         started = perf_counter()
         before = [reader.rows_read for reader in readers]
@@ -255,11 +299,14 @@ class Refresh:
                 parts = transaction.hold(together([reader.refresh(question, transaction.number) for reader in readers]))
         except Stopped:
             raise
-        except Exception as error:  # noqa: BLE001 - read alone, each ledger says what is wrong and hides no other
-            if not isinstance(error, SourceError):
-                self._log_unexpected("reading ledgers together failed unexpectedly", source=source)
+        except SourceError:  # read alone, each ledger says what is wrong and hides no other
             for reader in readers:
                 reader.troubled = True
+            return []
+        except Exception:  # noqa: BLE001 - the same, of a bug
+            self._log_unexpected("reading ledgers together failed unexpectedly", source=source)
+            for reader in readers:
+                reader.break_off()
             return []
         seconds = perf_counter() - started
         return [
@@ -273,24 +320,30 @@ class Refresh:
         """Read a ledger so that its failure is its own."""
         reader = self._readers[ledger, source]
         started, before = perf_counter(), reader.rows_read
-        part, problem = None, None
+        part: Part | None = None
+        problem: str | None = None
         try:
             with transaction.savepoint(share):
                 transaction.hold(reader.probe(question, transaction.number))
                 if self._reads_whole or reader.must_read_whole:
-                    part = self._ask_whole(transaction, ledger, question)
+                    whole = self._ask_whole(transaction, ledger, question)
                     transaction.refuse_rewritten()
+                    reader.rows_read += whole.rows
+                    part = whole
                 else:
                     part = transaction.hold(reader.refresh(question, transaction.number))
+            reader.troubled = False
         except SourceError as error:
-            problem = f"source {source}: {error}"
+            reader.troubled, problem = True, f"source {source}: {error}"
         except Exception as error:  # noqa: BLE001 - a bug that one ledger's rows bring out must not hide the others
             self._log_unexpected("reading a ledger failed unexpectedly", ledger=ledger, source=source)
+            reader.break_off()
             problem = f"source {source}: unexpected {type(error).__name__}"
-        reader.troubled = part is None
         return Reading(ledger, source, perf_counter() - started, reader.rows_read - before, part, problem)
 
-    def _ask_whole(self, transaction: Transaction, ledger: LedgerName, question: Question) -> Part:
+    def _ask_whole(
+        self, transaction: Transaction, ledger: LedgerName, question: Question
+    ) -> CostPart | ImpactPart | BudgetPart:
         ledgers = self._config.ledgers
         if ledger == "cost":
             return cost.read_whole(transaction, ledgers.cost, question, self._families, self._numbers)
@@ -311,6 +364,11 @@ class Refresh:
         """Tell whether some ledger is not loaded yet, and can be."""
         return any(self._may_load(*key) for key in self._readers)
 
+    @property
+    def task_sums(self) -> int:
+        """Return how many sums of single tasks are held: one for each task of two days in every range that charges it."""
+        return sum(len(part.task_spend) for reader in self._readers_of("cost") for part in reader.parts())
+
     def _may_load(self, ledger: LedgerName, source: str) -> bool:
         reader = self._readers[ledger, source]
         return reader.tiling is not None and not reader.is_complete and not reader.troubled
@@ -320,14 +378,15 @@ class Refresh:
         question, until = Question(now, self._config.efficiency.grace), perf_counter() + seconds
         self._for_each_source(lambda name: self._load_source(name, question, until, stop_early=stop_early))
 
-    def verify(self, now: datetime) -> None:
+    def verify(self) -> None:
         """Read some of what was read before again; what differs is corrected. What fails is left for the next time."""
-        question = Question(now, self._config.efficiency.grace)
-        self._for_each_source(lambda name: self._verify_source(name, question))
+        self._for_each_source(self._verify_source)
 
     def _for_each_source(self, work: Callable[[str], None]) -> None:
         names = {
-            source for (_, source), reader in self._readers.items() if reader.tiling is not None and not reader.troubled
+            source
+            for (_, source), reader in self._readers.items()
+            if reader.tiling is not None and not reader.troubled and not self._attempts.has_failed(source)
         }
         if len(names) == 1:
             work(*names)
@@ -338,7 +397,7 @@ class Refresh:
     def _load_source(self, source: str, question: Question, until: float, *, stop_early: bool) -> None:
         readers = [reader for (_, name), reader in self._readers.items() if name == source]
         windows = [reader.windows(question.today) for reader in readers]
-        while perf_counter() < until:
+        while True:
             if stop_early and windows != [reader.windows(question.today) for reader in readers]:
                 return
             waiting = [ledger for ledger, name in self._readers if name == source and self._may_load(ledger, source)]
@@ -346,19 +405,34 @@ class Refresh:
                 return
             # The ledger that lags behind is next: windows become complete in all of them at about the same time.
             ledger = max(waiting, key=lambda name: self._readers[name, source].loaded_from)
-            reader = self._readers[ledger, source]
-            try:
-                with self._sources[source].snapshot() as transaction, transaction.savepoint():
-                    transaction.hold(reader.load(question, reader.chunk_rows))
-                self._troubles.end("load", ledger, source)
-            except SourceError as error:
-                reader.chunk_rows = max(_SMALLEST_CHUNK, reader.chunk_rows // 2)
-                reader.troubled = True
-                if self._troubles.recur("load", ledger, source):
-                    extra = {"ledger": ledger, "source": source, "error": str(error)}
-                    log.warning("loading a ledger failed; trying again", extra=extra)
+            self._load_chunk(ledger, source, question)
+            if perf_counter() >= until:
+                return
 
-    def _verify_source(self, source: str, question: Question) -> None:
+    def _load_chunk(self, ledger: LedgerName, source: str, question: Question) -> None:
+        """Load one more piece of a ledger; the next is smaller where asking for it failed, and larger again where not."""
+        reader = self._readers[ledger, source]
+        asked = False
+        try:
+            with self._sources[source].snapshot() as transaction, transaction.savepoint():
+                asked = True
+                transaction.hold(reader.load(question, reader.chunk_rows))
+            reader.grow_chunk()
+            self._troubles.end("load", ledger, source)
+        except SourceError as error:
+            if asked:
+                reader.halve_chunk()
+            reader.troubled = True
+            if self._troubles.recur("load", ledger, source):
+                extra = {"ledger": ledger, "source": source, "error": str(error)}
+                log.warning("loading a ledger failed; trying again", extra=extra)
+        except Stopped:
+            raise
+        except Exception:  # noqa: BLE001 - a bug in one ledger must not hide the others
+            self._log_unexpected("loading a ledger failed unexpectedly", ledger=ledger, source=source)
+            reader.break_off()
+
+    def _verify_source(self, source: str) -> None:
         readers = [
             reader
             for (_, name), reader in self._readers.items()
@@ -369,11 +443,17 @@ class Refresh:
         try:
             with self._sources[source].snapshot() as transaction, transaction.savepoint():
                 for reader in readers:
-                    transaction.hold(reader.verify(question))
+                    transaction.hold(reader.verify())
             self._troubles.end("verify", source)
         except SourceError as error:
             if self._troubles.recur("verify", source):
                 log.info("verifying was given up for now", extra={"source": source, "error": str(error)})
+        except Stopped:
+            raise
+        except Exception:  # noqa: BLE001 - a bug must not stop passes, nor leave half of what was corrected
+            self._log_unexpected("verifying failed unexpectedly", source=source)
+            for reader in readers:
+                reader.break_off()
 
     def _take(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
         """Take in what was read of a ledger, or note that it was not."""
@@ -538,26 +618,8 @@ class Refresh:
         if known and parts.cost is not None and parts.cost is not self._counted:
             self._admit_labels(parts)
             labels = self._labeller()
-            self._counted = parts.cost
             self._counter_values = assembly.update_counters(self._counters, parts.cost, labels)
-
-
-def _meaning_of_charges(config: Config) -> tuple[object, ...]:
-    """Return all of the configuration that decides which charges there are and what they count for."""
-    sources = {name: config.sources[name] for name in config.ledgers.cost.source_names}
-    return sources, config.ledgers.cost, config.providers
-
-
-def _meaning(config: Config, ledger: LedgerName, source: str) -> tuple[object, ...] | None:
-    """Return all of the configuration that decides what the rows of a ledger in a source say; None where it has none."""
-    if source not in config.ledgers[ledger].source_names:
-        return None
-    rows = config.sources[source], config.ledgers[ledger].relation, config.ledgers[ledger].expressions
-    return {
-        "cost": (*rows, config.providers),
-        "impact": (*rows, config.waste, config.efficiency),
-        "budget": rows,
-    }[ledger]
+            self._counted = parts.cost
 
 
 class _Attempts:
@@ -577,6 +639,10 @@ class _Attempts:
             return True
         self._skipped.add(source)
         return False
+
+    def has_failed(self, source: str) -> bool:
+        """Tell whether the last attempt failed."""
+        return self._failures.get(source, 0) > 0
 
     def note(self, source: str, *, failed: bool) -> None:
         """Note how an attempt went."""

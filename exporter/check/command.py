@@ -16,13 +16,14 @@ import click
 from exporter import logs, options, terminal
 from exporter.app import open_sources
 from exporter.check import configuration, mapping, output, plans, server, trial
-from exporter.check.findings import Finding, Report, Section, error
+from exporter.check.findings import Finding, Report, Section
 from exporter.config import Config, LedgerName
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Server
 from exporter.ledgers.source import Question, Source, Transaction
-from exporter.options import option
+
+option = options.of_command("check")
 
 _PATIENCE = timedelta(minutes=1)
 """How long one source may take to answer all that is asked of it."""
@@ -90,21 +91,18 @@ def examine(
         return Report(str(path), deep, sections)
     status.say("Reading the ledgers ...")
     with _opened(config) as sources:
-        tried = trial.run(config, sources, asking.rows, datetime.fromtimestamp(now(), UTC))
+        tried = trial.run(config, sources, asking.sizes, datetime.fromtimestamp(now(), UTC))
     return Report(str(path), deep, [*sections, Section("What would be published", tried.findings)], tried.estimate)
 
 
 class _Asking:
-    """Asks the sources of a configuration, one after the other.
-
-    `rows` is then how many rows each ledger has, as the planners believe.
-    """
+    """Asks the sources of a configuration, one after the other; `sizes` is then how large the ledgers are."""
 
     def __init__(self, config: Config, now: Callable[[], float], status: terminal.StatusLine) -> None:
         self._config = config
         self._now = now
         self._status = status
-        self.rows: dict[LedgerName, int] = {}
+        self.sizes = trial.Sizes()
 
     def sources(self) -> Iterator[Section]:
         """Yield what there is to say of each source, and of its ledgers."""
@@ -123,19 +121,19 @@ class _Asking:
                 for ledger in self._config.ledgers_of(name):
                     yield Section(f"Ledger {ledger} in {name}", list(self._ledger(transaction, ledger, who)))
         except SourceError as problem:
-            remedy = "see that host, port, database, role and password are right: docs/postgresql.md"
-            yield Section(title, [error(str(problem), f"sources.{name}", remedy)])
+            yield Section(title, [server.unreachable(problem, f"sources.{name}")])
 
     def _ledger(self, transaction: Transaction, ledger: LedgerName, who: Server) -> Iterator[Finding]:
-        found = list(mapping.check(transaction, self._config, ledger, who.role, superuser=who.superuser))
+        found = list(mapping.check(transaction, self._config, ledger, who))
         yield from found
         if Section("", found).failed:
             return
         question = Question(datetime.fromtimestamp(self._now(), UTC), self._config.efficiency.grace)
-        planned = plans.check(transaction, self._config, ledger, question)
+        planned = plans.check(transaction, self._config, ledger, question, hashed=who.hashes)
         yield from planned.findings
         if planned.abilities is not None:
-            self.rows[ledger] = self.rows.get(ledger, 0) + planned.abilities.rows
+            self.sizes.rows[ledger] = self.sizes.rows.get(ledger, 0) + planned.abilities.rows
+            self.sizes.charges_a_day += planned.charges_a_day
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from exporter.web.config_file import WebConfigFile
 _PROBLEM = re.compile(r"(?P<line>\d+): (?P<key>\S+): (?P<message>.*)", re.DOTALL)
 _REMEDY = "ledger-exporter.yml by example, with every key: docs/configuration.md"
 _WEB_REMEDY = "what may stand in it, and what it does: docs/web-configuration.md"
-_OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
+_OF_DSN = "give the password by password_file or password_env; or let nobody else read the file"
 
 
 def check(path: Path, environment: Mapping[str, str] | None = None) -> tuple[Config | None, Section]:
@@ -32,7 +33,7 @@ def check(path: Path, environment: Mapping[str, str] | None = None) -> tuple[Con
         open_sources(config, environment)
     except ConfigError as problems:
         return None, Section(title, [_finding(path, problem) for problem in problems.problems])
-    return config, Section(title, [ok(_outline(config)), *_passwords(config, path, environment)])
+    return config, Section(title, [ok(_outline(config)), *_open_secrets(config, path, environment)])
 
 
 def check_web(path: Path) -> Section:
@@ -68,18 +69,28 @@ def _outline(config: Config) -> str:
     return f"{'; '.join(places)}"
 
 
-def _passwords(config: Config, path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+def _open_secrets(config: Config, path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Find passwords where others may read them."""
-    open_to_others = path.stat().st_mode & _OTHERS_MAY_READ
     for name, source in config.sources.items():
-        if open_to_others and _stands_in_file(source, environment):
-            yield warning(
-                "the connection string has a password in it, and others than the file's owner may read the file",
-                f"sources.{name}.dsn",
-                "give the password by password_file or password_env; or let nobody else read the file",
-                [f"chmod 600 {path}"],
-            )
+        for key, file in _secrets(source, path, environment):
+            if _is_open(file):
+                yield warning(
+                    f"there is a password in {file}, and others than its owner may read the file",
+                    f"sources.{name}.{key}",
+                    _OF_DSN if key == "dsn" else "let nobody else read the file, as whose owner the exporter then runs",
+                    [f"chmod 600 {shlex.quote(str(file))}"],
+                )
 
 
-def _stands_in_file(source: SourceConfig, environment: Mapping[str, str]) -> bool:
-    return source.dsn is not None and inspection.holds_password(source.conninfo(environment))
+def _is_open(file: Path) -> bool:
+    """Tell whether others than a file's owner may read it. As libpq has it, one of root's may be for a group (Kubernetes)."""
+    found = file.stat()
+    return bool(found.st_mode & (stat.S_IROTH if found.st_uid == 0 else stat.S_IRGRP | stat.S_IROTH))
+
+
+def _secrets(source: SourceConfig, path: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """Yield the files that passwords of a source stand in, each with the key that says so."""
+    if source.password_file is not None:
+        yield "password_file", source.password_file
+    if source.dsn_env is None and inspection.holds_password(source.conninfo(environment)):
+        yield ("dsn", path) if source.dsn_file is None else ("dsn_file", source.dsn_file)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from exporter.check import rights
 from exporter.check.findings import Finding, Severity, error, note, ok, warning
+from exporter.check.indexes import enclosed
 from exporter.config import Config, LedgerName
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
-from exporter.ledgers.inspection import Relation, sqlstate
+from exporter.ledgers.inspection import Relation, Server, sqlstate
 from exporter.ledgers.source import Transaction
 
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
@@ -26,7 +28,7 @@ _KNOWN: Mapping[tuple[str, str], tuple[Severity, str, str]] = {
     ("::timestamptz", "timestamp without time zone"): (
         Severity.NOTE,
         "has no time zone, and is taken for UTC",
-        "where it is, write {expression} AT TIME ZONE 'UTC', which an index can be made for; else name its time zone",
+        "where it is, write {enclosed} at time zone 'UTC', which an index can be made for; else name its time zone",
     ),
     ("::timestamptz", "date"): (
         Severity.WARNING,
@@ -41,37 +43,36 @@ _UNTOLD = "unknown"
 _WORDS = {"::timestamptz": "an instant", "::numeric": "a number", "::float8": "a number", "::date": "a day"}
 
 
-def check(
-    transaction: Transaction, config: Config, ledger: LedgerName, role: str, *, superuser: bool
-) -> Iterator[Finding]:
-    """Find what there is to say of a ledger's relation and columns."""
+def check(transaction: Transaction, config: Config, ledger: LedgerName, who: Server) -> Iterator[Finding]:
+    """Find what there is to say of a ledger's relation and columns; `who` tells as which role they are read."""
     mapping, key = config.ledgers[ledger], f"ledgers.{ledger}"
     try:
         with transaction.savepoint():
             found = inspection.relation(transaction, mapping.relation)
             others = inspection.elsewhere(transaction, mapping.relation) if found is None else []
     except SourceError as problem:
-        yield error(
-            f"{mapping.relation} cannot be found: {problem}", f"{key}.relation", _usage(problem, mapping.relation, role)
-        )
+        yield _unfound(problem, mapping.relation, who, f"{key}.relation")
         return
     if found is None or found.kind not in _KINDS:
         yield _absent(mapping.relation, others, f"{key}.relation")
         return
     if not found.partly_readable:
-        yield _unreadable(found, role, f"{key}.relation")
+        yield _unreadable(found, who, f"{key}.relation")
         return
-    yield from _rights(found, role, f"{key}.relation", superuser=superuser)
-    hidden = list(_rows(transaction, found, role, f"{key}.relation"))
+    yield from _rights(transaction, found, who, f"{key}.relation")
+    hidden = list(_rows(transaction, found, who, f"{key}.relation"))
     yield from hidden
     if not any(finding.severity is Severity.ERROR for finding in hidden):
-        yield from _columns(transaction, config, ledger, found, role)
+        yield from _columns(transaction, config, ledger, found, who)
 
 
-def _usage(problem: SourceError, relation: str, role: str) -> str:
-    if sqlstate(problem) == "42501" and "." in relation:
-        return f"as the schema's owner: grant usage on schema {relation.rpartition('.')[0]} to {role};"
-    return "name a table or view of this database, with its schema where that is not on the search path"
+def _unfound(problem: SourceError, relation: str, who: Server, key: str) -> Finding:
+    message, schema = f"{relation} cannot be found: {problem}", inspection.schema(relation)
+    if sqlstate(problem) == "42501" and schema:
+        grant = f"GRANT USAGE ON SCHEMA {schema} TO {who.quoted_role};"
+        return error(message, key, "grant it, as the schema's owner", [grant])
+    remedy = "name a table or view of this database, with its schema where that is not on the search path"
+    return error(message, key, remedy)
 
 
 def _absent(relation: str, others: list[str], key: str) -> Finding:
@@ -81,28 +82,27 @@ def _absent(relation: str, others: list[str], key: str) -> Finding:
     return error(f"there is no relation {relation} on the search path", key, known)
 
 
-def _unreadable(found: Relation, role: str, key: str) -> Finding:
+def _unreadable(found: Relation, who: Server, key: str) -> Finding:
     return error(
-        f"the role {role} may not read {found.name}",
+        f"the role {who.role} may not read {found.name}",
         key,
         "grant it, as the relation's owner",
-        [f"GRANT SELECT ON {found.name} TO {role};"],
+        [_grant(found, who)],
     )
 
 
-def _rights(found: Relation, role: str, key: str, *, superuser: bool) -> Iterator[Finding]:
+def _grant(found: Relation, who: Server) -> str:
+    return f"GRANT SELECT ON {found.name} TO {who.quoted_role};"
+
+
+def _rights(transaction: Transaction, found: Relation, who: Server, key: str) -> Iterator[Finding]:
     columns = "" if found.readable else ", some of its columns"
     yield ok(f"{found.name} is a {_KINDS[found.kind]}, and may be read{columns}")
-    if found.writable and not superuser:
-        yield warning(
-            f"the role {role} may also write {found.name} ({', '.join(found.writable)}): the exporter never does",
-            key,
-            "use a role that may only read, and that does not own the relation",
-            [f"REVOKE {', '.join(found.writable)} ON {found.name} FROM {role};"],
-        )
+    if found.writable and not who.superuser:
+        yield rights.may_write(transaction, found, who, key)
 
 
-def _rows(transaction: Transaction, found: Relation, role: str, key: str) -> Iterator[Finding]:
+def _rows(transaction: Transaction, found: Relation, who: Server, key: str) -> Iterator[Finding]:
     """Find reasons why not every row may be there."""
     if found.kind == "m":
         yield warning(
@@ -122,12 +122,12 @@ def _rows(transaction: Transaction, found: Relation, role: str, key: str) -> Ite
                 f"row level security applies to {table.name}: rows may be hidden, so the ledger is not read at all",
                 key,
                 "let the role see every row, as a superuser; or name a view whose owner row level security spares",
-                [f"ALTER ROLE {role} BYPASSRLS;"],
+                [f"ALTER ROLE {who.quoted_role} BYPASSRLS;"],
             )
 
 
 def _columns(
-    transaction: Transaction, config: Config, ledger: LedgerName, found: Relation, role: str
+    transaction: Transaction, config: Config, ledger: LedgerName, found: Relation, who: Server
 ) -> Iterator[Finding]:
     mapping = config.ledgers[ledger]
     casts = inspection.casts(ledger)
@@ -140,7 +140,7 @@ def _columns(
             with transaction.savepoint():
                 kind = inspection.column_type(transaction, mapping, column, casts[column])
         except SourceError as problem:
-            judged.append(_broken(problem, key, found, role, optional=column in mapping.OPTIONAL))
+            judged.append(_broken(problem, key, found, who, optional=column in mapping.OPTIONAL))
             continue
         told.add(kind)
         judged += _fit(column, mapping.expression(column), kind, casts[column], key)
@@ -152,11 +152,11 @@ def _columns(
     yield from judged
 
 
-def _broken(problem: SourceError, key: str, found: Relation, role: str, *, optional: bool) -> Finding:
+def _broken(problem: SourceError, key: str, found: Relation, who: Server, *, optional: bool) -> Finding:
     lacking = "; or to null, where the ledger has nothing of the kind" if optional else ""
     if sqlstate(problem) == "42501":
-        grant = f"GRANT SELECT ON {found.name} TO {role};"
-        return error(str(problem), key, "let the role read what the expression needs", [grant])
+        grant = [] if found.readable else [_grant(found, who)]  # else it reads from another relation
+        return error(str(problem), key, "let the role read what the expression needs", grant)
     return error(str(problem), key, f"map it to an expression over the columns of {found.name}{lacking}")
 
 
@@ -194,7 +194,7 @@ def _unfitting(column: str, expression: str, kind: str, cast: str, key: str) -> 
         )
     if (cast, kind) in _KNOWN:
         severity, message, remedy = _KNOWN[cast, kind]
-        return Finding(severity, f"{expression} {message}", key, remedy.format(expression=expression))
+        return Finding(severity, f"{expression} {message}", key, remedy.format(enclosed=enclosed(expression)))
     return warning(
         f"{expression} is {kind}, and is read as {_WORDS[cast]}: one row that is none fails every refresh",
         key,

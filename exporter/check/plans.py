@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.check import indexes
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.config import Config, LedgerName
 from exporter.errors import SourceError
@@ -13,8 +14,9 @@ from exporter.incremental.reader import UNINDEXED_ROWS
 from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost, Families
+from exporter.ledgers.history import CHUNK_ROWS, CostHistory, ImpactHistory, Steps
 from exporter.ledgers.impact import Impact
-from exporter.ledgers.ledger import Abilities, Ledger, index_statement
+from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.source import Query, Question, Transaction, compose
 from exporter.ledgers.span import Span
 from exporter.parts import TaskNumbers
@@ -47,10 +49,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Plans:
-    """How a ledger's questions would be carried out. `rows` is how many the planner believes there are."""
+    """How a ledger's questions would be carried out. `charges_a_day` are those of yesterday, as the planner believes."""
 
     findings: Sequence[Finding]
     abilities: Abilities | None = None
+    charges_a_day: int = 0
 
 
 def ledger_of(config: Config, name: LedgerName) -> Ledger[Any]:
@@ -63,8 +66,10 @@ def ledger_of(config: Config, name: LedgerName) -> Ledger[Any]:
     return ledgers[name]
 
 
-def check(transaction: Transaction, config: Config, name: LedgerName, question: Question) -> Plans:
-    """Plan every question of a ledger."""
+def check(
+    transaction: Transaction, config: Config, name: LedgerName, question: Question, *, hashed: bool = False
+) -> Plans:
+    """Plan every question of a ledger; `hashed` is what an index is on this server without an order."""
     ledger, key = ledger_of(config, name), f"ledgers.{name}"
     try:
         with transaction.savepoint():
@@ -81,12 +86,19 @@ def check(transaction: Transaction, config: Config, name: LedgerName, question: 
     if not abilities.plans:
         return Plans([ok(valid), _unjudged(ledger, columns), *ahead], abilities)
     missing = [
-        _missing(transaction, ledger, column, [each.name for each in asked if each.column == column], abilities.rows)
+        _missing(transaction, ledger, column, [each.name for each in asked if each.column == column], hashed=hashed)
         for column in columns
-        if not inspection.is_led_to(transaction, _search(ledger, column, question))
+        if not inspection.is_led_to(transaction, _search(ledger, column, question, question.today))
     ]
     led = "an index leads to " + ", ".join(columns) if not missing else "an index is missing"
-    return Plans([ok(f"{valid}; {led}"), *missing, *ahead], abilities)
+    return Plans([ok(f"{valid}; {led}"), *missing, *ahead], abilities, _charges_a_day(transaction, ledger, question))
+
+
+def _charges_a_day(transaction: Transaction, ledger: Ledger[Any], question: Question) -> int:
+    if ledger.name != "cost":
+        return 0
+    yesterday = _search(ledger, "created_at", question, question.yesterday)
+    return int(inspection.plan(transaction, yesterday)["Plan Rows"])
 
 
 def _unjudged(ledger: Ledger[Any], columns: Iterable[str]) -> Finding:
@@ -107,17 +119,17 @@ def _refused(transaction: Transaction, asked: Asked, key: str) -> list[Finding]:
     return []
 
 
-def _search(ledger: Ledger[Any], column: str, question: Question) -> Query:
-    """Return a query that looks for rows by one column alone, so that no other index can lead to them."""
+def _search(ledger: Ledger[Any], column: str, question: Question, day: int) -> Query:
+    """Return a query that looks for rows, of a day, by one column alone, so that no other index can lead to them."""
     condition = {"id": "id > %(floor)s", "updated_at": "updated >= %(start)s::timestamptz"}.get(column, ledger.within())
-    where = Span(question.today * MICROSECONDS_A_DAY, (question.today + 1) * MICROSECONDS_A_DAY)
+    where = Span(day * MICROSECONDS_A_DAY, (day + 1) * MICROSECONDS_A_DAY)
     mapping = ledger.mapping
     text = compose("ranges/rows", f"{ledger.name}/rows", mapping.relation, mapping.expressions, condition)
     return Query(text, {**question.parameters, **where.parameters, "floor": 0})
 
 
 def questions(ledger: Ledger[Any], config: Config, question: Question, abilities: Abilities) -> Iterator[Asked]:
-    """Yield all that is ever asked of a ledger."""
+    """Yield all that is ever asked of a ledger, by refreshes, `reconcile` and `backfill`."""
     recent = Span(question.yesterday * MICROSECONDS_A_DAY, (question.today + 2) * MICROSECONDS_A_DAY)
     everything = {
         **question.parameters,
@@ -133,6 +145,7 @@ def questions(ledger: Ledger[Any], config: Config, question: Question, abilities
         yield Asked(f"{ledger.name}/{name}", ledger.ask(name, ledger.within(), everything), instant)
     for name in OF_ALL[ledger.name]:
         yield Asked(f"{ledger.name}/{name}", ledger.ask(name, "true", everything))
+    yield from _of_the_past(ledger, config, recent)
     yield Asked("ranges/state", ledger.state(abilities))
     yield Asked("ranges/cut", ledger.cut(recent, ledger.newest_rows), instant)
     yield Asked("ranges/newest", ledger.newest(recent), instant)
@@ -143,6 +156,19 @@ def questions(ledger: Ledger[Any], config: Config, question: Question, abilities
     if ledger.has_updates:
         yield Asked("ranges/updated", ledger.updated(recent.start, ledger.newest_rows), "updated_at")
         yield Asked("ranges/updated_sum", ledger.updated_sum(recent.start, recent.end), "updated_at")
+
+
+def _of_the_past(ledger: Ledger[Any], config: Config, where: Span) -> Iterator[Asked]:
+    """Yield what `backfill` asks besides."""
+    steps = Steps(where.start // 1_000_000, 300, 1)
+    if isinstance(ledger, Cost):
+        (query,) = next(CostHistory(ledger, steps, Families(config.providers)).read(where))
+        yield Asked("cost/history", query, "created_at")
+    if isinstance(ledger, Impact):
+        of_waste = config.efficiency.grace, config.waste.min_tokens, config.waste.max_impact
+        (query,) = next(ImpactHistory(ledger, steps, *of_waste).read(where))
+        yield Asked("impact/history", query, "created_at")
+    yield Asked("ranges/ahead", ledger.ahead(where, CHUNK_ROWS), "day" if ledger.name == "budget" else "created_at")
 
 
 def _ahead(transaction: Transaction, ledger: Ledger[Any], question: Question) -> list[Finding]:
@@ -175,43 +201,17 @@ _CONSEQUENCE = {
 }
 
 
-def _missing(transaction: Transaction, ledger: Ledger[Any], column: str, names: Sequence[str], rows: int) -> Finding:
-    """Tell that no index leads to a column, and how to make one. In a small ledger it is no matter yet."""
-    remedy, statements = _index(transaction, ledger, column)
+def _missing(
+    transaction: Transaction, ledger: Ledger[Any], column: str, names: Sequence[str], *, hashed: bool
+) -> Finding:
+    """Tell that no index leads to a column, and what to do. In a small ledger it is no matter yet."""
+    rows = inspection.stored_rows(transaction, ledger.mapping)
+    advice = indexes.advise(transaction, ledger, column, hashed=hashed)
     tell = warning if rows >= UNINDEXED_ROWS else note
     return tell(
         f"no index leads to {ledger.mapping.expression(column)} ({', '.join(names)}; about {rows:,} rows):"
         f" {_CONSEQUENCE[column]}{'' if rows >= UNINDEXED_ROWS else ' once it has grown'}",
         f"ledgers.{ledger.name}.columns.{column}",
-        remedy,
-        statements,
+        advice.remedy,
+        advice.statements,
     )
-
-
-def _index(transaction: Transaction, ledger: Ledger[Any], column: str) -> tuple[str, list[str]]:
-    """Return what to do for an index on a column, and the statements where they can be told exactly."""
-    name, expression = ledger.mapping.relation, ledger.mapping.expression(column)
-    try:
-        with transaction.savepoint():
-            found = inspection.relation(transaction, name)
-            tables = [table.name for table in inspection.tables(transaction, name)]
-            leaves = inspection.partitions(transaction, name) if found is not None and found.kind == "p" else []
-    except SourceError:
-        found = None
-    if found is None or found.kind == "f":
-        return f"make an index on {expression} where the rows of {name} are stored", []
-    if found.kind == "v":
-        below = f"make an index on what {expression} is in {' or '.join(tables)}"
-        return f"{name} is a view: {below}, and see that the view hands the condition down", []
-    return "make one; it takes a while, and locks nobody out", index_statements(found.name, expression, leaves)
-
-
-def index_statements(relation: str, expression: str, partitions: Sequence[str] = ()) -> list[str]:
-    """Return the statements that make an index without locking writers out.
-
-    On a partitioned table that goes partition by partition; the last statement then finds all done, and ties them together.
-    """
-    if not partitions:
-        return [index_statement(relation, expression, concurrently=True)]
-    each = [index_statement(partition, expression, concurrently=True) for partition in partitions]
-    return [*each, index_statement(relation, expression)]

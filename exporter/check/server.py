@@ -17,6 +17,13 @@ OLDEST, NEWEST = 13, 18
 """The major versions of PostgreSQL that the exporter is tested with."""
 _DETAILS = re.compile(r",? \(|,? on ")
 """Behind which a server tells what it was built from, and on."""
+_KEEPS_UP = "the replica keeps up with its primary"
+_NO_AUTHORITY = "root certificate file"
+"""What libpq says where it is to verify the server and does not find by which authority."""
+_AUTHORITY = (
+    "sslrootcert=FILE, with the certificate of the authority that vouches for the server; or sslrootcert=system, for those the"
+    " system trusts (libpq 16 and newer)"
+)
 SKEW_SECONDS = 2.0
 """How far the clocks may be apart: at 00:00 UTC the exporter's clock decides which day it is."""
 
@@ -47,6 +54,13 @@ def _asked(transaction: Transaction, key: str, question: Callable[[], Finding]) 
             return question()
     except SourceError as problem:
         return note(f"cannot be asked of this server: {problem}", key)
+
+
+def unreachable(problem: SourceError, key: str) -> Finding:
+    """Tell that a source cannot be asked at all, and what to do."""
+    if _NO_AUTHORITY in str(problem):
+        return error(str(problem), key, f"add to the connection string {_AUTHORITY}")
+    return error(str(problem), key, "see that host, port, database, role and password are right: docs/postgresql.md")
 
 
 def judge_version(server: Server, key: str) -> Finding:
@@ -90,25 +104,31 @@ def judge_clock(ahead: float, uncertainty: float, key: str) -> Finding:
 def _protection(transaction: Transaction, key: str) -> Finding:
     if inspection.unprotected(transaction):
         return note(
-            "the connection crosses a network without TLS", key, "add sslmode=verify-full to the connection string"
+            "the connection crosses a network without TLS",
+            key,
+            f"add sslmode=verify-full to the connection string, and {_AUTHORITY}",
         )
     return ok("the connection is encrypted, or does not leave the machine")
 
 
 def judge_lag(lag: Lag, key: str, interval: timedelta) -> Finding:
-    """Judge how far a replica is behind; up to one refresh interval nobody can tell."""
+    """Judge how far a replica is behind; up to one refresh interval nobody can tell.
+
+    One that replays an archive receives nothing and may keep up all the same: what it has replayed comes first.
+    """
+    if lag.seconds is not None and lag.seconds <= interval.total_seconds():
+        return ok(_KEEPS_UP)
     if not lag.receiving:
         age = "" if lag.seconds is None else f"; its newest transaction is {lag.seconds:.0f} s old"
         return warning(
             f"the replica receives nothing from its primary{age}: figures stand still and look alive",
             key,
-            "repair its replication (pg_stat_wal_receiver), or read the primary",
+            "repair its replication (pg_stat_wal_receiver; restore_command where it replays an archive), or read the primary",
         )
-    seconds = 0.0 if lag.replayed_all else lag.seconds
-    if seconds is None or seconds <= interval.total_seconds():
-        return ok("the replica keeps up with its primary")
+    if lag.seconds is None or lag.replayed_all:
+        return ok(_KEEPS_UP)
     return warning(
-        f"the replica is {seconds:.0f} s behind its primary, and so are all figures",
+        f"the replica is {lag.seconds:.0f} s behind its primary, and so are all figures",
         key,
         "find what holds up its replay (long queries, slow disks), or read the primary",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -37,8 +37,16 @@ class Trial:
     estimate: dict[str, Any]
 
 
-def run(config: Config, sources: Mapping[str, Source], rows: Mapping[LedgerName, int], now: datetime) -> Trial:
-    """Refresh once, load for some seconds, and judge the outcome; `rows` is how many each ledger has, as planners believe."""
+@dataclass
+class Sizes:
+    """How many rows each ledger has, and the cost ledger of yesterday, as planners believe."""
+
+    rows: dict[LedgerName, int] = field(default_factory=dict)
+    charges_a_day: int = 0
+
+
+def run(config: Config, sources: Mapping[str, Source], sizes: Sizes, now: datetime) -> Trial:
+    """Refresh once, load for some seconds, and judge the outcome."""
     refresh = Refresh(config, sources, Reload(success=now.timestamp()))
     snapshot = refresh.run(now).snapshot
     if refresh.is_loading:
@@ -46,7 +54,7 @@ def run(config: Config, sources: Mapping[str, Source], rows: Mapping[LedgerName,
         snapshot = refresh.run(now).snapshot
     families = views.families(snapshot)
     read = [finding for ledger in LEDGERS for finding in _ledger(snapshot, ledger, config)]
-    estimate = _estimate(snapshot, families, config, rows)
+    estimate = _estimate(snapshot, families, config, sizes, refresh.task_sums)
     return Trial([*read, *_judge(estimate)], estimate)
 
 
@@ -88,7 +96,7 @@ def _newest(newest: int | None, instant: float | None) -> str:
 
 
 def _estimate(
-    snapshot: Snapshot, families: Sequence[Family], config: Config, rows: Mapping[LedgerName, int]
+    snapshot: Snapshot, families: Sequence[Family], config: Config, sizes: Sizes, task_sums: int
 ) -> dict[str, Any]:
     """Return what is to be expected: series by view, labels and combinations against their limits, memory in MB."""
     by_view: dict[str, int] = {}
@@ -96,7 +104,8 @@ def _estimate(
         view = _VIEW_OF[family.name]
         by_view[view] = by_view.get(view, 0) + len(family.samples)
     total = sum(by_view.values())
-    memory = Memory(total, _tasks(snapshot.cost, rows.get("cost", 0)), sum(rows.values()))
+    sums = _task_sums(snapshot.cost, sizes.charges_a_day, task_sums)
+    memory = Memory(total, _tasks(snapshot.cost, sizes.rows.get("cost", 0)), sums, sum(sizes.rows.values()))
     limits = {label: getattr(config.limits, name) for label, name in _LIMITS.items()}
     figures = [snapshot.figures(ledger) for ledger in LEDGERS]
     return {
@@ -112,7 +121,8 @@ def _estimate(
         },
         "memory_mb": round(memory.megabytes),
         "tasks": memory.tasks,
-        "rows": dict(rows),
+        "task_sums": memory.task_sums,
+        "rows": dict(sizes.rows),
     }
 
 
@@ -120,10 +130,30 @@ def _tasks(cost: CostFigures | None, rows: int) -> int:
     """Return how many tasks a cost ledger of so many rows has, judged by what is loaded of it."""
     if cost is None:
         return 0
-    everything = WINDOWS.index("all")
-    charges = cost.spend.by().sums[()][everything].charges if cost.spend.by().sums else 0
-    tasks = cost.all_tasks[everything]
+    tasks, charges = _loaded(cost)
     return tasks if "all" in cost.windows or not charges else tasks * max(rows, charges) // charges
+
+
+def _task_sums(cost: CostFigures | None, charges_a_day: int, loaded: int) -> int:
+    """Return how many sums of single tasks there will be when today ends: in ranges, as in those loaded, and over all.
+
+    Where yesterday is not loaded whole, how many tasks it has is judged by its charges.
+    """
+    if cost is None:
+        return 0
+    today, yesterday = (cost.all_tasks[WINDOWS.index(window)] for window in ("today", "yesterday"))
+    known, recent = today + yesterday, yesterday + max(today, yesterday)
+    if "yesterday" not in cost.windows:
+        known, charges = _loaded(cost)
+        recent = max(known, 2 * charges_a_day * known // charges) if charges else 0
+    return recent + max(recent, recent * loaded // known) if known else 0
+
+
+def _loaded(cost: CostFigures) -> tuple[int, int]:
+    """Return how many tasks and charges are loaded."""
+    everything = WINDOWS.index("all")
+    sums = cost.spend.by().sums
+    return cost.all_tasks[everything], sums[()][everything].charges if sums else 0
 
 
 def _judge(estimate: dict[str, Any]) -> Iterator[Finding]:
@@ -141,8 +171,8 @@ def _judge(estimate: dict[str, Any]) -> Iterator[Finding]:
         if each["folded"]:
             yield _folded(label, each)
     yield ok(
-        f"{least}{estimate['memory_mb']} MB of memory, for {total:,} series, {estimate['tasks']:,} tasks and"
-        f" {sum(estimate['rows'].values()):,} rows"
+        f"{least}{estimate['memory_mb']} MB of memory, for {total:,} series, {estimate['tasks']:,} tasks,"
+        f" {estimate['task_sums']:,} sums of single ones and {sum(estimate['rows'].values()):,} rows"
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from exporter.incremental.tail import MAX_UPDATES, Mark, Tail, Updates
+from exporter.incremental.tail import MAX_KNOWN, MAX_UPDATES, Mark, Tail, Updates
 from exporter.incremental.walk import Walk, summary
 from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.source import Dialogue, Query, Question, Result, together
@@ -17,6 +17,7 @@ from exporter.parts import RECENT_DAYS, WINDOWS, Part
 from exporter.parts.days import MICROSECONDS_A_DAY, first_day
 from exporter.parts.ranges import BEGINNING, END, Range, RangePart, Tiling
 from exporter.parts.settled import Settled
+from exporter.parts.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,13 @@ RANGE_ROWS = 10_000
 LEDGER_SHARE = 1_000
 REREAD_ROWS = 20_000
 CHUNK_ROWS = 20_000
+SMALLEST_CHUNK_ROWS = 500
 MANY_ROWS = 100_000
 """So many newest rows, where reading them failed, are not tried again: the ledger is loaded anew, piece by piece."""
 UNINDEXED_ROWS = 20_000
+_REMEDY = "ledger-exporter check --deep says which index to make, or why there can be none"
+PROBE_SECONDS = 3600
+"""How often it is asked again what server and relation can do: ledgers grow, indexes come and go."""
 SETTLING_SECONDS = 6 * 3600
 """How long after its outcomes settle a range stays small: until then its rows are updated."""
 
@@ -67,10 +72,11 @@ class Reader:
         self.chunk_rows = CHUNK_ROWS
         self.troubled = False
         self._connection: int | None = None
-        self._probed: int | None = None
-        self._forget()
+        self._probed: tuple[int, float] | None = None
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Know nothing, as at first: also what to do when taking in what was read broke off half way."""
         self.tiling: Tiling | None = None
         self.settled: Settled | None = None
         self._today: int | None = None
@@ -80,11 +86,17 @@ class Reader:
         self._future: Range | None = None
         self._state: State | None = None
         self._tail: Tail | None = None
+        self._overlooks = False
         self._updates = Updates()
         self.walk = Walk()
         self._dirty: set[int] = set()
         self._cycles = 0
-        self._now: float | None = None
+        self._question: Question | None = None
+
+    def break_off(self) -> None:
+        """Begin anew after an error nobody foresaw: it may have come when half of what was read had been taken in."""
+        self.forget()
+        self.troubled = True
 
     # What is known
 
@@ -93,9 +105,13 @@ class Reader:
         """Tell whether the whole ledger is loaded."""
         return self.tiling is not None and self.tiling.start == BEGINNING
 
-    def is_at_ease(self, connection: int) -> bool:
+    @property
+    def _now(self) -> float | None:
+        return None if self._question is None else self._question.now.timestamp()
+
+    def is_at_ease(self, question: Question, connection: int) -> bool:
         """Tell whether it may be read together with others: it was read before on this connection, and without trouble."""
-        return connection == self._connection and not self.troubled and not self.must_read_whole
+        return connection == self._connection and not self.troubled and not self._is_to_be_probed(question, connection)
 
     @property
     def loaded_from(self) -> int:
@@ -129,6 +145,13 @@ class Reader:
         """Return the parts of all settled ranges, in order of time."""
         return [] if self.tiling is None else [each.part for each in self.tiling]
 
+    def task_sets(self) -> Iterator[TaskSet]:
+        """Yield all sets of tasks there are of the ledger."""
+        known = [self._newest, self._future.part if self._future is not None else None, *self.parts()]
+        for part in known:
+            if part is not None:
+                yield from part.tasks.values()
+
     def range_rows(self) -> int:
         """Return up to how many rows ranges merge."""
         return max(RANGE_ROWS, 0 if self.settled is None else self.settled.rows // LEDGER_SHARE)
@@ -152,14 +175,21 @@ class Reader:
 
     def probe(self, question: Question, connection: int) -> Dialogue[None]:
         """Learn what server and relation can do, where that is not known of this connection."""
-        if self.abilities is None or connection != self._probed:
-            before = self.abilities
-            self.abilities, self._probed = (yield from self.ledger.probe(question)), connection
-            if self.must_read_whole and (before is None or before.indexed):
+        if self._is_to_be_probed(question, connection):
+            before = self.abilities is not None and self.must_read_whole
+            self.abilities = yield from self.ledger.probe(question)
+            self._probed = connection, question.now.timestamp()
+            if self.must_read_whole and not before:
                 log.warning(
                     "no index leads to the instants of this ledger: it is read whole at each refresh",
-                    extra={"ledger": self.ledger.name, "rows": self.abilities.rows, "create": self.ledger.index},
+                    extra={"ledger": self.ledger.name, "rows": self.abilities.rows, "remedy": _REMEDY},
                 )
+
+    def _is_to_be_probed(self, question: Question, connection: int) -> bool:
+        """Tell whether it is time to ask: what is read whole for want of an index is asked about each time."""
+        if self._probed is None or self._probed[0] != connection or self.must_read_whole:
+            return True
+        return abs(question.now.timestamp() - self._probed[1]) >= PROBE_SECONDS
 
     @property
     def must_read_whole(self) -> bool:
@@ -173,9 +203,9 @@ class Reader:
         """
         now = int(question.now.timestamp() * 1_000_000)
         if self._today is not None and question.today < self._today:
-            self._forget()  # the clock was set back: what days were put together can not be taken apart
+            self.forget()  # the clock was set back: what days were put together can not be taken apart
         if self.troubled and (yield from self._is_flooded(question)):
-            self._forget()
+            self.forget()
         if self._newest_span is None:
             return (yield from self._begin(question, connection, now))
         return (yield from self._follow(question, connection, now))
@@ -305,11 +335,17 @@ class Reader:
                 self._tail = None
             else:
                 mark = Mark(state.xmax, state.largest_id, instant)
-                self._tail.advance(mark, None if before is None else before.xmin)
+                gave_up = self._tail.advance(mark, None if before is None else before.xmin)
+                if gave_up and not self._overlooks:
+                    self._overlooks = True
+                    log.warning(
+                        "a transaction is open for very long; what it books from now on is found by the walk alone",
+                        extra={"ledger": self.ledger.name, "rows_since": MAX_KNOWN},
+                    )
         elif state.largest_id is not None:
             self._tail = Tail(state.largest_id)
         self._updates.advance(int(instant * 1_000_000))
-        self._state, self._connection, self._now = state, connection, instant
+        self._state, self._connection, self._question = state, connection, question
         self._settled_before = int((question.now - question.grace).timestamp() * 1_000_000)
         return self._whole(question)
 
@@ -549,6 +585,14 @@ class Reader:
 
     # Loading and walking, between refreshes
 
+    def halve_chunk(self) -> None:
+        """Load less at once: what was asked for took too long."""
+        self.chunk_rows = max(SMALLEST_CHUNK_ROWS, self.chunk_rows // 2)
+
+    def grow_chunk(self) -> None:
+        """Load a little more at once, as that took not too long."""
+        self.chunk_rows = min(CHUNK_ROWS, self.chunk_rows + SMALLEST_CHUNK_ROWS)
+
     def load(self, question: Question, rows: int) -> Dialogue[int]:
         """Load about so many more rows of what is not loaded yet, going back in time; return how many were read."""
         tiling = self.tiling
@@ -565,11 +609,14 @@ class Reader:
         self.rows_read += read
         return read
 
-    def verify(self, question: Question) -> Dialogue[int]:
-        """Walk on: read some settled ranges again, correct what differs; return how many rows were read."""
-        tiling = self.tiling
-        if tiling is None or self.settled is None or question.today != self._today:
-            return 0  # of another day other details are asked for: the next refresh goes over to it
+    def verify(self) -> Dialogue[int]:
+        """Walk on: read some settled ranges again, correct what differs; return how many rows were read.
+
+        They are asked about as of the last refresh: what the clock decided since then is no correction.
+        """
+        tiling, question = self.tiling, self._question
+        if tiling is None or self.settled is None or question is None:
+            return 0
         if not len(tiling):
             self.walk.cycles += 1
             return 0

@@ -12,6 +12,8 @@ OVERLAP_IDS = 10_000
 MARK_SECONDS = 60
 """A transaction may draw an id some time before it gets its own number."""
 MARK_SECONDS_WITHOUT_SNAPSHOT = 600
+MAX_KNOWN = 1_000_000
+"""From so many rows above the floor on it is raised though a transaction of before is open: a forgotten one, most likely."""
 _STEP = 500
 """The floor is raised by at least so much: to forget costs a look at all that is known."""
 OVERLAP_UPDATES_SECONDS = 3600
@@ -71,8 +73,14 @@ class Tail:
             del self._known[row]
             self._sum -= row
 
-    def advance(self, mark: Mark, xmin_before: int | None) -> None:
-        """Leave a mark and raise the floor; `xmin_before` is that of the snapshot before: all before it had ended."""
+    def advance(self, mark: Mark, xmin_before: int | None) -> bool:
+        """Leave a mark and raise the floor; `xmin_before` is that of the snapshot before: all before it had ended.
+
+        Returns whether the floor had to be raised above what a transaction that is still open may bring: there is too much.
+        """
+        gives_up = len(self._known) > MAX_KNOWN
+        if gives_up:
+            xmin_before = None
         safe = 0
         while safe < len(self._marks) and self._marks[safe].is_safe(mark.at, xmin_before):
             safe += 1
@@ -81,6 +89,7 @@ class Tail:
         if safe:
             self._raise(min(self._marks[0].largest_id, mark.largest_id - OVERLAP_IDS))
         self._marks.append(mark)
+        return gives_up
 
     def _raise(self, floor: int) -> None:
         if floor < self.floor + _STEP:

@@ -18,6 +18,7 @@ from exporter.ledgers.ledger import uses_index
 from exporter.ledgers.source import Query, Transaction, sql_file
 
 _CAST = re.compile(r"\(\{(\w+)\}\)(::\w+)?")
+_IDENTIFIER = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 
 Mapped = CostLedger | ImpactLedger | BudgetLedger
@@ -50,11 +51,15 @@ def sqlstate(error: SourceError) -> str:
 
 @dataclass(frozen=True)
 class Server:
-    """A server as it presents itself. `version` is as in `server_version_num`: 150004 is 15.4."""
+    """A server as it presents itself. `version` is as in `server_version_num`: 150004 is 15.4.
+
+    `quoted_role` is the role as it stands in a statement.
+    """
 
     version: int
     product: str
     role: str
+    quoted_role: str
     superuser: bool
     replica: bool
 
@@ -62,6 +67,11 @@ class Server:
     def major(self) -> int:
         """Return the major version."""
         return self.version // 10_000
+
+    @property
+    def hashes(self) -> bool:
+        """Tell whether an index is hashed unless an order is asked for (YugabyteDB)."""
+        return "-YB-" in self.product
 
 
 def server(transaction: Transaction) -> Server:
@@ -100,10 +110,16 @@ def unprotected(transaction: Transaction) -> bool:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view. `kind` is that of `pg_class.relkind`; `writable` are the privileges to change it."""
+    """A table or view. `kind` is that of `pg_class.relkind`; `writable` are the privileges to change it.
+
+    `name` has its schema, and stands in a statement as it is; so does `schema`. `inherited` tells whether rows stand in other
+    tables that are no partitions.
+    """
 
     name: str
+    schema: str
     kind: str
+    inherited: bool
     readable: bool
     partly_readable: bool
     writable: tuple[str, ...]
@@ -114,8 +130,33 @@ def relation(transaction: Transaction, name: str) -> Relation | None:
     found = transaction.rows(sql_file("inspection/relation"), {"relation": name})
     if not found:
         return None
-    ((full, kind, readable, partly, writable),) = found
-    return Relation(full, kind, readable, partly, tuple(writable))
+    ((full, where, kind, inherited, readable, partly, writable),) = found
+    return Relation(full, where, kind, inherited, readable, partly, tuple(writable))
+
+
+def schema(name: str) -> str:
+    """Return the schema in a relation's name as configured, as it stands in a statement; empty where there is none."""
+    *_, before, _ = ["", *_IDENTIFIER.findall(name)]
+    return str(before)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Whose privileges let us write a relation: our own role's, everyone's, or those of a role we are in.
+
+    `through` are our own memberships that lead to the last. All names stand in a statement as they are.
+    """
+
+    name: str
+    owns: bool
+    through: tuple[str, ...]
+    privileges: tuple[str, ...]
+
+
+def writers(transaction: Transaction, name: str) -> list[Writer]:
+    """Ask where the privileges to change a relation come from."""
+    rows = transaction.rows(sql_file("inspection/writers"), {"relation": name})
+    return [Writer(whose, owns, tuple(through), tuple(privileges)) for whose, owns, through, privileges in rows]
 
 
 def elsewhere(transaction: Transaction, name: str) -> list[str]:
@@ -160,6 +201,29 @@ def column_type(transaction: Transaction, mapping: Mapped, column: str, cast: st
     return str(kind)
 
 
+def is_immutable(transaction: Transaction, mapping: Mapped, expression: str) -> bool:
+    """Tell whether an expression depends on the row alone, so that an index can be made of it; nothing is read or written.
+
+    The planner sees that it cannot be both NULL and not NULL, if it may take its value to be the same twice.
+
+    Raises:
+        SourceError: it cannot be a condition, as what makes several rows of one.
+    """
+    escaped, source = expression.replace("%", "%%"), mapping.relation.replace("%", "%%")
+    query = sql_file("inspection/contradiction").format(expression=escaped, relation=source)
+    with transaction.savepoint():
+        _set(transaction, "constraint_exclusion", "on")
+        found = plan(transaction, Query(query, {}))
+        _set(transaction, "constraint_exclusion", "partition")
+    return bool(found.get("One-Time Filter") == "false")
+
+
+def stored_rows(transaction: Transaction, mapping: Mapped) -> int:
+    """Return how many rows a relation has, as the planner believes, whatever expressions make of them."""
+    query = sql_file("inspection/stored").format(relation=mapping.relation.replace("%", "%%"))
+    return int(plan(transaction, Query(query, {}))["Plan Rows"])
+
+
 def is_led_to(transaction: Transaction, query: Query) -> bool:
     """Ask how a query would be carried out; tell whether an index leads to all rows it needs.
 
@@ -169,9 +233,9 @@ def is_led_to(transaction: Transaction, query: Query) -> bool:
         SourceError: the database refuses the query.
     """
     with transaction.savepoint():
-        _allow_seqscan(transaction, allowed=False)
+        _set(transaction, "enable_seqscan", "off")
         found = plan(transaction, query)
-        _allow_seqscan(transaction, allowed=True)
+        _set(transaction, "enable_seqscan", "on")
     return uses_index(found)
 
 
@@ -197,8 +261,9 @@ def plan(transaction: Transaction, query: Query) -> Mapping[str, Any]:
     return found
 
 
-def _allow_seqscan(transaction: Transaction, *, allowed: bool) -> None:
-    transaction.rows(sql_file("ranges/no_seqscan"), {"setting": "on" if allowed else "off"})
+def _set(transaction: Transaction, name: str, value: str) -> None:
+    """Set what the planner may do, for this transaction."""
+    transaction.rows(sql_file("inspection/setting"), {"name": name, "value": value})
 
 
 def _only(transaction: Transaction, name: str, parameters: Mapping[str, object]) -> tuple[Any, ...]:

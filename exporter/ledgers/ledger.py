@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,8 +22,6 @@ _IDENTITY = (
 
 _MANY_ROWS = 10_000
 """From so many rows on the planner's costs tell an index that leads somewhere from one that does not."""
-
-_NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 
 C = TypeVar("C", CostLedger, ImpactLedger, BudgetLedger)
 
@@ -74,12 +71,6 @@ def uses_index(plan: Mapping[str, Any]) -> bool:
     return all(uses_index(child) for child in plan.get("Plans", ()))
 
 
-def index_statement(relation: str, expression: str, *, concurrently: bool = False) -> str:
-    """Return the statement that makes an index on an expression; concurrently it locks no writer out."""
-    indexed = expression if _NAME.fullmatch(expression) else f"({expression})"
-    return f"CREATE INDEX {'CONCURRENTLY ' if concurrently else ''}ON {relation} ({indexed});"
-
-
 class Ledger(ABC, Generic[C]):
     """A ledger as the configuration maps it: what can be asked of it, and what the answers mean."""
 
@@ -126,13 +117,6 @@ class Ledger(ABC, Generic[C]):
         """Return a question over all columns of the rows that meet a condition ("rows"), or over those that place them."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
         return compose(name, f"{self.name}/{columns}", mapping.relation, mapping.expressions, condition)
-
-    @property
-    def index(self) -> str:
-        """Return the statement that creates the index refreshes need."""
-        mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        column = mapping.expression("day" if self.instant == "calendar_day" else "created_at")
-        return index_statement(mapping.relation, column)
 
     def within(self) -> str:
         """Return the condition that a row is in a span."""

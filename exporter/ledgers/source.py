@@ -43,6 +43,7 @@ _MAX_LOCK_MILLISECONDS = 2000
 _MILLISECONDS = 1000
 # The server gives up a little before the source is cut off: its error costs one ledger, the cut all of them.
 _TIME_FOR_AN_ERROR = 0.9
+_MAX_MESSAGE = 500
 
 
 class _LenientTextLoader(TextLoader):
@@ -240,6 +241,11 @@ class Source:
         self._stopped = threading.Event()
         self._pinned: Transaction | None = None
 
+    @property
+    def place(self) -> Mapping[str, object]:
+        """Return what decides which database this is, and what is seen of it: all of the connection string but a password."""
+        return {name: value for name, value in self._parameters.items() if name not in ("password", "passfile")}
+
     @contextlib.contextmanager
     def pinned(self) -> Iterator[Transaction]:
         """Keep a snapshot open: whatever is read of the source meanwhile is of it, and bounded by the timeout as a whole.
@@ -408,7 +414,9 @@ def _translated(
 
 def _message(error: psycopg.Error) -> str:
     diagnostic = error.diag
-    parts = [diagnostic.message_primary or " ".join(str(error).split()) or type(error).__name__]
+    said = diagnostic.message_primary or " ".join(str(error).split()) or type(error).__name__
+    # It may quote a value, and that be of any length.
+    parts = [said if len(said) <= _MAX_MESSAGE else f"{said[:_MAX_MESSAGE]}..."]
     hint = _HINTS.get(diagnostic.sqlstate or "", diagnostic.message_hint)
     if hint:
         parts.append(f"hint: {hint}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 
 from pyroaring import BitMap
 
@@ -24,39 +25,60 @@ class TaskNumbers:
 
     A task is known by Python's hash of its id, 64 bits with a key of the process: two tasks are taken for one only where
     these collide. All are in sorted arrays, 12 bytes a task, many small ones so that a new task moves little; those asked
-    for lately are in a dictionary besides.
+    for lately are in a dictionary besides. Sources are read side by side, each by a thread of its own.
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._recent: dict[int, int] = {}
         self._hashes = [array("q") for _ in range(_BUCKETS)]
         self._numbers = [array("I") for _ in range(_BUCKETS)]
-        self._count = 0
+        self._next = 0
 
     def __len__(self) -> int:
-        return self._count
+        return sum(map(len, self._numbers))
 
     def of(self, tasks: Iterable[str]) -> BitMap:
         """Return the numbers of tasks, as a set."""
-        recent = self._recent
         numbers = []
-        for task in tasks:
-            hashed = hash(task)
-            number = recent.get(hashed)
-            if number is None:
-                number = recent[hashed] = self._number(hashed)
-            numbers.append(number)
-        if len(recent) > _RECENT_NUMBERS:
-            self._recent = {}
+        with self._lock:
+            recent = self._recent
+            for task in tasks:
+                hashed = hash(task)
+                number = recent.get(hashed)
+                if number is None:
+                    number = recent[hashed] = self._number(hashed)
+                numbers.append(number)
+            if len(recent) > _RECENT_NUMBERS:
+                self._recent = {}
         return BitMap(numbers)
+
+    def forget_all_but(self, sets: Sequence[BitMap], spare: int) -> int:
+        """Forget all tasks that are in none of these sets, once they are most of them and more than `spare`.
+
+        The others keep their numbers; a forgotten one gets a new number. Returns with how many tasks that may be due again.
+        """
+        known = BitMap.union(*sets, BitMap())
+        due = 2 * len(known) + spare
+        if len(self) > due:
+            self._keep(known)
+        return due
+
+    def _keep(self, known: BitMap) -> None:
+        with self._lock:
+            self._recent = {}
+            for bucket, numbers in enumerate(self._numbers):
+                kept = [place for place, number in enumerate(numbers) if number in known]
+                self._numbers[bucket] = array("I", [numbers[place] for place in kept])
+                self._hashes[bucket] = array("q", [self._hashes[bucket][place] for place in kept])
 
     def _number(self, hashed: int) -> int:
         hashes, numbers = self._hashes[hashed % _BUCKETS], self._numbers[hashed % _BUCKETS]
         position = bisect_left(hashes, hashed)
         if position == len(hashes) or hashes[position] != hashed:
             hashes.insert(position, hashed)
-            numbers.insert(position, self._count)
-            self._count += 1
+            numbers.insert(position, self._next)
+            self._next += 1
         return numbers[position]
 
 

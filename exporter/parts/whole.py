@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from exporter.parts.days import WINDOWS
 from exporter.parts.ranking import TaskOutcome
@@ -60,6 +61,11 @@ class CostPart(Part):
     newest_task_spend: tuple[TaskSpend, ...]
     has_tokens_out: bool
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows of all days up to today it is made of."""
+        return _rows(self.spend) + sum(self.rejected.values())
+
     def __add__(self, other: CostPart) -> CostPart:
         first_seen = dict(self.first_seen)
         for key, instant in other.first_seen.items():
@@ -87,6 +93,11 @@ class ImpactPart(Part):
     best: tuple[TaskOutcome, ...]
     wasted: tuple[TaskOutcome, ...]
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows of all days up to today it is made of."""
+        return _rows(self.outcomes) + sum(self.rejected.values())
+
     def __add__(self, other: ImpactPart) -> ImpactPart:
         return ImpactPart(
             *self._merged_base(other),
@@ -109,6 +120,11 @@ class BudgetPart(Part):
     current: Mapping[str | None, Decimal]
     names: Names
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows of all days up to today it is made of."""
+        return _rows(self.allocations) + sum(self.rejected.values())
+
     def __add__(self, other: BudgetPart) -> BudgetPart:
         days = [day for day in (self.newest_day, other.newest_day) if day is not None]
         newest_day = max(days, default=None)
@@ -124,6 +140,11 @@ class BudgetPart(Part):
             current=current,
             names=newest_names(self.names, other.names),
         )
+
+
+def _rows(table: Table[Any]) -> int:
+    everything = WINDOWS.index("all")
+    return sum(sums[everything].rows for sums in table.sums.values())
 
 
 def newest_names(one: Names, other: Names) -> dict[str, tuple[int, frozenset[str]]]:

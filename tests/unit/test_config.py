@@ -67,6 +67,29 @@ class TestSources:
         with pytest.raises(ValidationError, match="libpq connection string"):
             SourceConfig(dsn=dsn)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize(
+        ("dsn", "instead"),
+        [
+            ("postgresql://me:pa@w0rd@db/platform", "an @ .* %40"),
+            ("postgresql://me:pa#ss@w0rd@db/platform", "an @ .* %40"),
+            ("postgresql://me:pa/w0rd@db/platform", "a / .* %2F"),
+            ("postgresql://me:pa?w0rd@db/platform", "a [?] .* %3F"),
+            ("postgresql://db?password=pa@w0rd", "a [?] .* %3F"),
+        ],
+    )
+    def test_what_libpq_would_take_for_a_host_is_refused_and_not_repeated(self, dsn: str, instead: str) -> None:
+        """It reads a URL up to the first @ or slash: the rest of the password would be in its messages."""
+        with pytest.raises(ValidationError, match=instead) as refused:
+            SourceConfig(dsn=dsn)  # type: ignore[arg-type]
+        assert "w0rd" not in refused.value.errors()[0]["msg"]
+
+    @pytest.mark.parametrize(
+        "dsn",
+        ["postgresql://me:pa#ss@db/platform", "postgresql:///db?host=/run&user=me@there", "postgresql://[::1]:5432/d"],
+    )
+    def test_what_libpq_reads_rightly_is_taken(self, dsn: str) -> None:
+        assert SourceConfig(dsn=dsn).conninfo({}).get_secret_value() == dsn  # type: ignore[arg-type]
+
     def test_a_connection_string_may_come_from_the_environment(self) -> None:
         assert SourceConfig(dsn_env="DSN").conninfo({"DSN": "host=h"}).get_secret_value() == "host=h"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exporter import counters
 from exporter.counters import Counters
 from exporter.parts import Key, Spend
 from tests.unit.made import usd
@@ -66,6 +68,35 @@ class TestGrowth:
 
         assert ledger.refresh({X: usd("103", charges=2)}) == {X: ZERO}
         assert ledger.refresh({X: usd("103", charges=2)}) == {X: usd("3")}
+
+
+class TestTrouble:
+    def test_what_breaks_off_is_counted_once_when_it_is_done_again(self) -> None:
+        """There is no memory for the second of three: none is lost, none counts twice."""
+        ledger, keys = Ledger(), [("A", "m", quest) for quest in "xyz"]
+        ledger.refresh({key: usd("100") for key in keys})
+        now = {key: usd("101") for key in keys}
+
+        def fail(key: Key) -> Key:
+            if key[2] == "y":
+                raise MemoryError
+            return key
+
+        with pytest.raises(MemoryError):
+            ledger.refresh(now, own=fail)
+
+        assert ledger.refresh(now) == {key: usd("1", charges=0) for key in keys}
+
+    def test_keys_that_are_gone_for_good_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As when quests come and go by the thousand, and history is pruned; what they have counted for stays."""
+        monkeypatch.setattr(counters, "_GONE_KEYS", 20)
+        ledger = Ledger(limit=3)
+        for day in range(50):
+            ledger.refresh({("A", "m", f"q{day}-{quest}"): usd("1") for quest in range(5)})
+
+        assert len(ledger.counters._folds) <= 2 * 5 + 20 + 5  # noqa: SLF001
+        assert ledger.counters.folded <= 2 * 5 + 20 + 5
+        assert len(ledger.refresh({})) == 3 + 1
 
 
 class TestFalls:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,34 @@ class TestPasswords:
         path.chmod(0o600)
 
         assert len(configuration.check(path, {})[1].findings) == 1
+
+    @pytest.mark.parametrize("key", ["password_file", "dsn_file"])
+    def test_one_in_a_file_of_its_own_is_judged_alike(self, path: Path, tmp_path: Path, key: str) -> None:
+        """What the warning says to do ends it."""
+        secret, dsn = tmp_path / "a secret", "postgresql://reader:s3cret@127.0.0.1:1/platform"
+        secret.write_text("s3cret" if key == "password_file" else dsn)
+        secret.chmod(0o644)
+        source = {"password_file": f"{{dsn: host=h, password_file: {secret}}}", "dsn_file": f"{{dsn_file: {secret}}}"}
+        path.write_text(f"sources: {{main: {source[key]}}}\n{LEDGERS}")
+        _, found = configuration.check(path, {})[1].findings
+        assert (found.severity, found.key) == (Severity.WARNING, f"sources.main.{key}")
+        (statement,) = found.statements
+        subprocess.run(["/bin/sh", "-c", statement], check=True)
+
+        assert len(configuration.check(path, {})[1].findings) == 1
+
+    def test_a_group_may_read_what_is_roots(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So are the secrets that Kubernetes mounts, and for a group only; what is one's own is nobody else's."""
+        findings(path, self.IN_FILE)
+        path.chmod(0o640)
+        found = path.stat()
+        by_owner = []
+        for owner in (0, 1000):
+            owned = os.stat_result([*found[:4], owner, *found[5:10]])
+            monkeypatch.setattr(Path, "stat", lambda *_, owned=owned, **__: owned)
+            by_owner.append(len(configuration.check(path, {})[1].findings))
+
+        assert by_owner == [1, 2]
 
     def test_one_from_the_environment_is_not(self, path: Path) -> None:
         text = GOOD.replace('dsn: "postgresql://reader@127.0.0.1:1/platform"', "dsn_env: DSN")

@@ -9,7 +9,7 @@ from importlib import resources
 import pytest
 
 from exporter import config_file
-from exporter.check import memory, plans
+from exporter.check import indexes, memory, plans
 from exporter.check.memory import Memory
 from exporter.config import LEDGERS, LedgerName
 from exporter.ledgers import inspection
@@ -23,10 +23,10 @@ ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}
 """
 QUESTION = Question(datetime(2026, 4, 10, 12, tzinfo=UTC))
 ABLE = Abilities(identity=True, snapshots=True, ids=True, rows=0, indexed=True, updates_indexed=True)
-NOT_ASKED = {"rows", "instants", "history"}
-"""What is a part of other questions, and what only `backfill` asks."""
-ASKED_OTHERWISE = {"id_type", "plan", "probe", "rows", "size", "no_seqscan", "ahead", "rewritten"}
-"""What is asked when a ledger is probed, is a part of other questions, or is asked of every transaction or by `backfill`."""
+NOT_ASKED = {"rows", "instants"}
+"""What is a part of other questions."""
+ASKED_OTHERWISE = {"id_type", "plan", "probe", "rows", "size", "no_seqscan", "rewritten"}
+"""What is asked when a ledger is probed, is a part of other questions, or is asked of every transaction."""
 
 
 def _files(folder: str) -> set[str]:
@@ -72,29 +72,14 @@ def test_casts_are_those_of_the_query_that_reads_rows(ledger: LedgerName) -> Non
     ],
 )
 def test_expressions_are_indexed_in_parentheses(expression: str, indexed: str) -> None:
-    assert plans.index_statements("public.charges", expression) == [
+    assert indexes.statements("public.charges", expression) == [
         f"CREATE INDEX CONCURRENTLY ON public.charges {indexed};"
     ]
 
 
-@pytest.mark.parametrize(
-    ("ledger", "mapping", "statement"),
-    [
-        ("cost", "", "CREATE INDEX ON cost_ledger (created_at);"),
-        ("cost", "created_at: to_timestamp(ms / 1000.0)", "CREATE INDEX ON cost_ledger ((to_timestamp(ms / 1000.0)));"),
-        ("budget", "day: month::date", "CREATE INDEX ON quest_budget_allocations ((month::date));"),
-    ],
-)
-def test_the_log_tells_a_statement_that_runs_too(ledger: LedgerName, mapping: str, statement: str) -> None:
-    """What a refresh reports of a ledger without an index is made by the same function."""
-    mapped = SMALLEST.replace(f"{ledger}: {{source: main}}", f"{ledger}: {{source: main, columns: {{{mapping}}}}}")
-
-    assert plans.ledger_of(config_file.parse(mapped), ledger).index == statement
-
-
 def test_a_partitioned_table_is_indexed_partition_by_partition() -> None:
     """PostgreSQL cannot do it CONCURRENTLY as a whole."""
-    assert plans.index_statements("public.charges", "at", ["public.charges_1", "public.charges_2"]) == [
+    assert indexes.statements("public.charges", "at", ["public.charges_1", "public.charges_2"]) == [
         "CREATE INDEX CONCURRENTLY ON public.charges_1 (at);",
         "CREATE INDEX CONCURRENTLY ON public.charges_2 (at);",
         "CREATE INDEX ON public.charges (at);",
@@ -102,11 +87,12 @@ def test_a_partitioned_table_is_indexed_partition_by_partition() -> None:
 
 
 def test_memory_grows_with_series_tasks_and_rows() -> None:
-    small = Memory(series=300, tasks=1_000, rows=10_000).megabytes
+    small = Memory(series=300, tasks=1_000, task_sums=100, rows=10_000).megabytes
 
     assert 60 <= small <= 70
-    assert Memory(series=300, tasks=1_001_000, rows=10_000).megabytes > small + 30
-    assert Memory(series=10_300, tasks=1_000, rows=10_000).megabytes > small + 10
+    assert Memory(series=300, tasks=1_001_000, task_sums=100, rows=10_000).megabytes > small + 30
+    assert Memory(series=10_300, tasks=1_000, task_sums=100, rows=10_000).megabytes > small + 10
+    assert Memory(series=300, tasks=1_000, task_sums=100_100, rows=10_000).megabytes > small + 40
 
 
 def test_memory_formula_is_documented() -> None:
@@ -118,5 +104,6 @@ def test_memory_formula_is_documented() -> None:
         "the program": f"{memory.BASE_MB:g}",
         "a series": f"{memory.SERIES_KB:g}",
         "a task": f"{memory.TASK_BYTES:g}",
+        "a sum of a single task": f"{memory.TASK_SUM_KB:g}",
         "a row": f"{memory.ROW_BYTES:g}",
     }

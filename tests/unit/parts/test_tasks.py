@@ -74,6 +74,24 @@ class TestNumbers:
         assert len(numbers._recent) <= module._RECENT_NUMBERS  # noqa: SLF001
         assert set(numbers.of(["24999", "64999", "new"])) == {24_999, 64_999, 65_000}
 
+    @given(st.sets(st.integers(0, 300)), st.integers(1, 20))
+    def test_tasks_that_are_gone_are_forgotten_and_the_others_keep_their_numbers(
+        self, left: set[int], recent: int
+    ) -> None:
+        """No number is ever given again: another set may still hold it."""
+        with patch.object(module, "_RECENT_NUMBERS", recent), patch.object(module, "_BUCKETS", 4):
+            numbers, names = TaskNumbers(), [f"t{place}" for place in range(300)]
+            before = {name: numbers.of([name]) for name in names}
+            kept = {name for place, name in enumerate(names) if place in left}
+            due = numbers.forget_all_but([before[name] for name in kept], spare=0)
+
+            assert due == 2 * len(kept)
+            assert len(numbers) == (len(kept) if due < len(names) else len(names))
+            assert all(numbers.of([name]) == before[name] for name in kept)
+            known = set().union(*map(set, before.values()))
+            gone = {name for name in names if name not in kept} if due < len(names) else set()
+            assert all(known.isdisjoint(numbers.of([name])) for name in gone)
+
     def test_a_task_takes_12_bytes_where_there_are_many(self) -> None:
         numbers = TaskNumbers()
         numbers.of(str(task) for task in range(100_000))

@@ -1,7 +1,10 @@
--- What a relation is: its name in full, its kind, whether it may be read, and how it could be written.
+-- What a relation is: its name in full, its schema, its kind, whether other tables inherit from it, whether it may be read, and
+-- how it could be written.
 select
     format('%%I.%%I', schema.nspname, class.relname),
+    quote_ident(schema.nspname),
     class.relkind::text,
+    class.relkind = 'r' and exists (select 1 from pg_inherits where pg_inherits.inhparent = class.oid),
     has_table_privilege(class.oid, 'select'),
     has_any_column_privilege(class.oid, 'select'),
     array_remove(array[
