@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import NoReturn
 
 from exporter import config_file
 from exporter.config import Config
@@ -16,6 +19,7 @@ from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
 from exporter.exposition import Format
 from exporter.garbage import Garbage
 from exporter.ledgers.source import Source
+from exporter.logs import Troubles
 from exporter.parts import day_of
 from exporter.refresh import Published, Refresh
 from exporter.scheduler import Scheduler
@@ -49,6 +53,31 @@ def open_sources(config: Config, environment: Mapping[str, str] | None = None) -
     return sources
 
 
+@contextmanager
+def opened_sources(config: Config) -> Iterator[dict[str, Source]]:
+    """Open the databases of a configuration for a command, and close them; Ctrl-C ends at once whatever they are asked.
+
+    Raises:
+        ConfigError: a connection string cannot be used.
+    """
+    sources = open_sources(config)
+
+    def interrupt(*_: object) -> NoReturn:
+        for source in sources.values():
+            source.stop()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield sources
+    except Stopped:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for source in sources.values():
+            source.close()
+
+
 class App:
     """The running exporter, without its HTTP server: refreshes by schedule, publishes, reloads."""
 
@@ -69,6 +98,7 @@ class App:
         self._pass = threading.Lock()
         self._stopping = threading.Event()
         self._garbage = Garbage()
+        self._troubles = Troubles()
         self.ready = threading.Event()
         self.published: Reference[Published] = Reference(self._refresh.empty())
         self._demand = self._refresh.demand
@@ -95,10 +125,12 @@ class App:
                 self.ready.set()
                 self._go_on()
                 self._garbage.collect(day_of(_now()))
+                self._troubles.end("pass")
             except Stopped:
                 return
             except Exception:
-                log.exception("refresh failed unexpectedly; the last snapshot stays")
+                if self._troubles.recur("pass"):
+                    log.exception("refresh failed unexpectedly; the last snapshot stays")
 
     def _refresh_once(self, started: float) -> None:
         before = self.published.get()
@@ -112,7 +144,7 @@ class App:
             self._refresh.load(_now(), _LOAD_SECONDS)
             self._refresh_once(perf_counter())
         if not self._refresh.is_loading:
-            self._refresh.verify(_now())
+            self._refresh.verify()
 
     def reload(self) -> None:
         """Load the configuration again; what is published changes when the first pass under it is done.
@@ -127,7 +159,7 @@ class App:
                 self._pending = config, open_sources(config)
             except Exception as error:
                 self._reload = Reload(successful=False, success=self._reload.success)
-                self._publish(self.published.get())
+                self._publish()
                 foreseen = isinstance(error, ExporterError)
                 told = "configuration not reloaded; the one before stays"
                 log.error(told, extra={"error": str(error)}, exc_info=not foreseen)  # noqa: TRY400
@@ -136,11 +168,12 @@ class App:
         log.info("configuration reloaded", extra={"file": str(self._config_path)})
         self._scheduler.reschedule(config.refresh.interval)
 
-    def _publish(self, published: Published) -> None:
-        """Swap what scrapes see; the outcome of a reload shows at once, whatever a pass began with."""
+    def _publish(self, published: Published | None = None) -> None:
+        """Swap what scrapes see, or state it anew; the outcome of a reload shows at once, whatever a pass began with."""
         with self._publishing:
+            published = published or self.published.get()
             if published.snapshot.reload != self._reload:
-                published = published.restated(self._reload)
+                published = published.restated(self._reload, self._demand.recent())
             self.published.swap(published)
 
     def _adopt_configuration(self) -> None:

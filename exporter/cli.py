@@ -1,4 +1,4 @@
-"""The command line; errors become exit codes here: 2 for a configuration that cannot be used, 1 for anything else."""
+"""The command line; errors become exit codes here: 2 for a configuration that cannot be used, 130 for Ctrl-C, else 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -25,6 +25,9 @@ _LATE_COMMANDS = {
     "demo": "exporter.demo.command",
 }
 """Commands loaded when they are asked for: a serving exporter has no use for their code."""
+
+_INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it."""
 
 
 class _Commands(click.Group):
@@ -47,6 +50,14 @@ class _Commands(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run a command; one that is interrupted ends with the code of that, for 1 and 2 have meanings of their own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+
 
 @click.group(
     cls=_Commands,
@@ -58,7 +69,25 @@ def cli() -> None:
     """Publish where an AI platform's money goes, and what it gets for it, as Prometheus metrics."""
 
 
-@cli.command()
+_SERVE_HELP = """Read the ledgers periodically and serve their metrics.
+
+A database that is down is no reason to end: ledger_up is 0 until it answers. SIGHUP loads the configuration again, and one that
+cannot be used changes nothing.
+
+\b
+Examples:
+  ledger-exporter                                                with ledger-exporter.yml of this folder
+  ledger-exporter serve --config.file=/etc/ledger-exporter/ledger-exporter.yml
+  ledger-exporter serve --web.listen-address=127.0.0.1:9851      for this machine alone
+  ledger-exporter serve --web.config.file=web.yml                with TLS or passwords
+  LEDGER_EXPORTER_LOG_FORMAT=json ledger-exporter serve          an option by the environment
+
+`ledger-exporter check` says beforehand whether it would work.
+
+Exit codes: 0 ended by SIGTERM or SIGINT; 1 it cannot listen there; 2 the configuration, or an option, cannot be used."""
+
+
+@cli.command(help=_SERVE_HELP)
 @options.config_file()
 @option(
     "--web.listen-address",
@@ -93,7 +122,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     log_level: str,
     log_format: Literal["logfmt", "json"],
 ) -> None:
-    """Read the ledgers periodically and serve their metrics."""
+    """Run the command."""
     logs.configure(log_level, log_format)
     if not telemetry_path.startswith("/") or telemetry_path in OWN_PATHS:
         raise click.BadParameter(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
@@ -49,6 +51,9 @@ class TlsConfig(Section):
     insecure_skip_verify: bool = False
 
 
+S = TypeVar("S", bound=Section)
+
+
 class ClientConfig(Section):
     """What a server wants to see, in the format Prometheus uses for it: one of `basic_auth` and `authorization`, and TLS."""
 
@@ -66,6 +71,8 @@ class ClientConfig(Section):
 def load(path: Path | None) -> ClientConfig:
     """Read a client configuration; None is that of a server that wants to see nothing.
 
+    Files it names are relative to its folder, as for Prometheus.
+
     Raises:
         ConfigError: with every problem found.
     """
@@ -82,7 +89,18 @@ def load(path: Path | None) -> ClientConfig:
         )
     if config is None or problems:
         raise document.error(problems)
-    return config
+    return _within(path.parent, config)
+
+
+def _within(folder: Path, section: S) -> S:
+    """Return a section with the files it names, which are relative to a folder."""
+    changes: dict[str, Any] = {}
+    for key, value in section:
+        if isinstance(value, Path):
+            changes[key] = folder / value
+        elif isinstance(value, Section):
+            changes[key] = _within(folder, value)
+    return section.model_copy(update=changes)
 
 
 def _allowed_keys(place: yaml_file.Place) -> list[str]:
@@ -133,7 +151,7 @@ class Client:
         self._open(url, body, headers)
 
     def _open(self, url: str, body: bytes | None, headers: Mapping[str, str] | None = None) -> bytes:
-        shown = _without_secrets(url)
+        shown = without_secrets(url)
         agent = {"User-Agent": f"ledger-exporter/{__version__}"}
         try:
             request = urllib.request.Request(url, body, {**agent, **(headers or {})})  # noqa: S310 - checked
@@ -148,10 +166,24 @@ class Client:
             with error:
                 words = error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").strip()
             said = f": {words}" if words else ""
-            raise RequestError(f"{shown} answers {error.code} {error.reason}{said}", error.code) from None
+            may_pass = error.code == HTTPStatus.TOO_MANY_REQUESTS or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            message = f"{shown} answers {error.code} {error.reason}{said}"
+            raise RequestError(message, error.code, may_pass=may_pass) from None
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
-            raise RequestError(f"{shown} cannot be asked: {reason}") from None
+            raise RequestError(f"{shown} cannot be asked: {reason}", may_pass=_may_pass(reason)) from None
+
+
+def _may_pass(reason: object) -> bool:
+    """Tell whether what kept a server from answering may be over later: nobody is there, or the line was cut.
+
+    A certificate, a name that nobody has or a header that cannot be sent stays as it is.
+    """
+    if isinstance(reason, ssl.SSLError):
+        return isinstance(reason, ssl.SSLEOFError)
+    if isinstance(reason, socket.gaierror):
+        return reason.errno == socket.EAI_AGAIN
+    return isinstance(reason, OSError | IncompleteRead)
 
 
 def check_url(url: str) -> str:
@@ -174,7 +206,7 @@ def with_path(url: str, path: str) -> str:
     return url if parts.path not in ("", "/") else urllib.parse.urlunsplit(parts._replace(path=path))
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Return a URL as it may be shown: without what comes after the path."""
     return url.partition("?")[0]
 

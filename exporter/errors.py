@@ -28,9 +28,10 @@ class FamilyError(ExporterError):
 class RequestError(ExporterError):
     """Another server could not be asked over HTTP, or did not answer as it should; the message carries no secret.
 
-    `status` is that of its answer, None where there was none.
+    `status` is that of its answer, None where there was none; `may_pass` tells whether the same may succeed later.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, may_pass: bool = False) -> None:
         self.status = status
+        self.may_pass = may_pass
         super().__init__(message)

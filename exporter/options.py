@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +14,25 @@ _ENVIRONMENT = "LEDGER_EXPORTER"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def option(name: str, *names: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own settings
+def option(
+    name: str,
+    *names: str,
+    command: str = "",
+    **settings: Any,  # noqa: ANN401 - click's own settings
+) -> Callable[[F], F]:
     """Declare an option that the environment may give too: `--log.level` as LEDGER_EXPORTER_LOG_LEVEL."""
-    variable = f"{_ENVIRONMENT}_{name.removeprefix('--').replace('.', '_').replace('-', '_').upper()}"
+    words = (_ENVIRONMENT, command, name.removeprefix("--").replace(".", "_").replace("-", "_"))
+    variable = "_".join(filter(None, words)).upper()
     settings = {"envvar": variable, "show_envvar": True, "show_default": True, **settings}
     return click.option(name, *names, **settings)
+
+
+def of_command(command: str) -> Callable[..., Callable[[F], F]]:
+    """Return `option` for what is a command's own: `--window` of `report` is LEDGER_EXPORTER_REPORT_WINDOW.
+
+    What is set for one command, perhaps with credentials, is nothing to another.
+    """
+    return partial(option, command=command)
 
 
 def config_file() -> Callable[[F], F]:

@@ -26,6 +26,7 @@ from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from exporter.demo.stage import Program, ProgramError, Stage
 from exporter.errors import ExporterError, SourceError
+from exporter.options import of_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,24 @@ READY_SECONDS = 40
 POLL_SECONDS = 0.1
 FRESH = timedelta(minutes=2)
 OPTION_PREFIX = "LEDGER_EXPORTER_"
+
+option = of_command("demo")
+
+_HELP = """Try it: a research platform in a real PostgreSQL, 60 days of history, live bookings, and the exporter.
+
+In a checkout of the repository Prometheus, Alertmanager and Grafana run as well, those of them that are installed. Nothing has
+to be prepared, and Ctrl-C leaves nothing behind.
+
+\b
+Examples:
+  ledger-exporter demo                                           then look at what it says
+  ledger-exporter demo --seed=2 --days=30                        another platform, quicker
+  ledger-exporter demo --scale=10 --web.listen-address=127.0.0.1:9861
+  ledger-exporter demo --dsn=postgresql://me@127.0.0.1/empty     in a database of yours, which stays
+  ledger-exporter demo --book-only --dsn=postgresql://me@127.0.0.1/empty
+
+Exit codes: 0 ended as asked, or, with --is-booking, a demo books; 1 something cannot start or has failed, or none books;
+2 an option cannot be used."""
 
 
 class Stopped(Exception):  # noqa: N818  not an error: somebody asked for the end
@@ -50,29 +69,32 @@ class Options(NamedTuple):
     days: int
 
 
-@click.command("demo")
-@click.option(
-    "--web.listen-address", "address", default="127.0.0.1:9851", show_default=True, help="Where the exporter listens."
+@click.command("demo", help=_HELP)
+@option("--web.listen-address", "address", default="127.0.0.1:9851", help="Where the exporter listens.")
+@option("--dsn", help="Use this empty PostgreSQL database instead of the embedded one.")
+@option(
+    "--book-only",
+    is_flag=True,
+    default=False,
+    help="Neither exporter nor Prometheus: fill the database of --dsn and keep booking.",
 )
-@click.option("--dsn", help="Use this empty PostgreSQL database instead of the embedded one.")
-@click.option(
-    "--book-only", is_flag=True, help="Neither exporter nor Prometheus: fill the database of --dsn and keep booking."
+@option(
+    "--is-booking",
+    is_flag=True,
+    default=False,
+    help="Only say, by exit code, whether a demo books into the database of --dsn.",
 )
-@click.option(
-    "--is-booking", is_flag=True, help="Only say, by exit code, whether a demo books into the database of --dsn."
-)
-@click.option("--seed", default=1, show_default=True, help="Another seed, another platform.")
-@click.option(
+@option("--seed", default=1, help="Another seed, another platform.")
+@option(
     "--scale",
     type=click.FloatRange(0.01, 100),
     default=1.0,
-    show_default=True,
     help="So many times the tasks, charges and budgets.",
 )
-@click.option("--days", type=click.IntRange(1, 400), default=history.DAYS, show_default=True, help="Days of history.")
-def demo(*, book_only: bool, is_booking: bool, **options: object) -> None:
-    """Try it: a research platform in a real PostgreSQL, 60 days of history, live bookings, and the exporter."""
-    chosen = Options(**options)  # type: ignore[arg-type]  # click has converted each
+@option("--days", type=click.IntRange(1, 400), default=history.DAYS, help="Days of history.")
+def demo(*, book_only: bool, is_booking: bool, **given: object) -> None:
+    """Run the command."""
+    chosen = Options(**given)  # type: ignore[arg-type]  # click has converted each
     if (book_only or is_booking) and not chosen.dsn:
         raise click.UsageError("--book-only and --is-booking need a database: --dsn")
     if is_booking:

@@ -10,15 +10,17 @@ from typing import Literal
 import click
 
 from exporter import client, config_file, logs, options, terminal
-from exporter.app import open_sources
+from exporter.app import opened_sources
 from exporter.client import Client, check_url
 from exporter.config import Config, parse_duration
-from exporter.options import converted, option
+from exporter.options import converted
 from exporter.reconcile import output
-from exporter.reconcile.comparison import Comparison, Verdict, total
+from exporter.reconcile.comparison import Comparison, Verdict, lost, total
 from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace
 from exporter.reconcile.rounds import Patience
 from exporter.reconcile.rounds import reconcile as compare
+
+option = options.of_command("reconcile")
 
 _HELP = """Say whether every published figure is what the ledgers say.
 
@@ -27,6 +29,8 @@ the incremental engine loads them as `serve` does; then every sample, and the ex
 
 With --url and --prometheus-url, what a running exporter publishes and what Prometheus has stored of it is compared as
 well. It was read at another time, so a figure that changes meanwhile is called moving, and compared again in the next round.
+Counters of these (ledger_spend_usd_total and its companions) are not compared: they begin with the process, and what they grow
+by depends on when each refresh has looked. The gauges of the same charges are.
 
 Reading ledgers whole takes as long as the oldest row is far away: rather ask a replica, or at night.
 
@@ -37,7 +41,8 @@ Examples:
   ledger-exporter reconcile --url=http://127.0.0.1:9851 --prometheus-url=http://127.0.0.1:9090
   ledger-exporter reconcile --prometheus-url=http://127.0.0.1:9090 --prometheus-matchers='job="ledger-exporter"'
 
-Exit codes: 0 no difference; 1 a difference, or something could not be read; 2 the configuration cannot be used."""
+Exit codes: 0 no difference; 1 a difference, or something could not be read; 2 the configuration, or an option, cannot be
+used; 130 interrupted."""
 
 _CREDENTIALS = click.Path(path_type=Path, dir_okay=False)
 
@@ -96,7 +101,7 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
         asked = Client(client.load(prometheus_http_config))
         places.append(PrometheusPlace(prometheus_url, asked, prometheus_matchers))
     comparisons = _compare(_with_timeout(config, timeout), places, Patience(rounds, wait.total_seconds()))
-    code = 1 if total(comparisons)[Verdict.DIFFERENT] else 0
+    code = 1 if total(comparisons)[Verdict.DIFFERENT] or lost(comparisons) else 0
     if form == "json":
         click.echo(output.as_json(comparisons, code))
     else:
@@ -105,14 +110,12 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
 
 
 def _compare(config: Config, places: list[Place], patience: Patience) -> list[Comparison]:
-    sources = open_sources(config)
     status = terminal.StatusLine()
-    try:
-        return compare(config, sources, places, patience, status)
-    finally:
-        status.end()
-        for source in sources.values():
-            source.close()
+    with opened_sources(config) as sources:
+        try:
+            return compare(config, sources, places, patience, status)
+        finally:
+            status.end()
 
 
 def _with_timeout(config: Config, timeout: timedelta) -> Config:

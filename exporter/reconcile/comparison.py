@@ -44,12 +44,16 @@ V = TypeVar("V")
 
 @dataclass
 class Comparison:
-    """All figures that one place publishes, beside the oracle's; `notes` are what else there is to say of it."""
+    """All figures that one place publishes, beside the oracle's; `notes` are what else there is to say of it.
+
+    It is incomplete where the place was lost in the last round; what was compared before stands.
+    """
 
     of: str
     figures: dict[Key, Compared] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rounds: int = 0
+    incomplete: bool = False
 
     def compare(self, before: Mapping[Key, V], after: Mapping[Key, V], oracle: Mapping[Key, V]) -> None:
         """Compare what was published before and after the oracle read with what it says; what was equal once is settled.
@@ -57,16 +61,21 @@ class Comparison:
         A figure that is not what the oracle says, but has changed meanwhile, is moving: who is late cannot be told.
         """
         self.rounds += 1
+        self.incomplete = False
         settled = {key for key, compared in self.figures.items() if compared.verdict is Verdict.EQUAL}
         kept = {key: compared for key, compared in self.figures.items() if key in settled}
         for key in (before.keys() | after.keys() | oracle.keys()) - settled:
             kept[key] = _judge(key, before.get(key), after.get(key), oracle.get(key))
         self.figures = kept
 
+    def lose(self, why: str) -> None:
+        """Note that the figures could not be read, and why."""
+        self.incomplete, self.notes = True, [why]
+
     @property
     def is_settled(self) -> bool:
         """Tell whether every figure is equal."""
-        return all(compared.verdict is Verdict.EQUAL for compared in self.figures.values())
+        return not self.incomplete and all(compared.verdict is Verdict.EQUAL for compared in self.figures.values())
 
     def of_verdict(self, verdict: Verdict) -> list[Compared]:
         """Return the figures with a verdict, in the order of their names and labels."""
@@ -98,3 +107,8 @@ def _same(one: Value, other: Value) -> bool:
 def total(comparisons: Iterable[Comparison]) -> Counter[Verdict]:
     """Return how many figures of all comparisons have each verdict."""
     return Counter(compared.verdict for each in comparisons for compared in each.figures.values())
+
+
+def lost(comparisons: Iterable[Comparison]) -> int:
+    """Return how many comparisons are incomplete."""
+    return sum(each.incomplete for each in comparisons)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from exporter.reconcile.comparison import Compared, Comparison, Verdict, total
+from exporter.reconcile.comparison import Compared, Comparison, Verdict, lost, total
 
 MOST_SHOWN = 50
 """So many differences are shown; as JSON, all of them."""
@@ -22,6 +22,7 @@ def as_json(comparisons: Sequence[Comparison], code: int) -> str:
     found = {
         "exit_code": code,
         **{verdict.value: counts[verdict] for verdict in Verdict},
+        "incomplete": lost(comparisons),
         "comparisons": [_as_object(comparison) for comparison in comparisons],
     }
     return json.dumps(found, indent=2, ensure_ascii=False)
@@ -31,6 +32,7 @@ def _as_object(comparison: Comparison) -> dict[str, Any]:
     return {
         "of": comparison.of,
         "rounds": comparison.rounds,
+        "incomplete": comparison.incomplete,
         "notes": comparison.notes,
         "views": {
             view: {verdict.value: counts[verdict] for verdict in Verdict}
@@ -70,7 +72,8 @@ def _block(comparison: Comparison) -> Iterator[str]:
         (view, *(_count(counts[verdict], verdict) for verdict in Verdict))
         for view, counts in comparison.by_view().items()
     ]
-    yield from _table(("view", *(verdict.value for verdict in Verdict)), rows, "<>>>")
+    if rows:
+        yield from _table(("view", *(verdict.value for verdict in Verdict)), rows, "<>>>")
     different = comparison.of_verdict(Verdict.DIFFERENT)
     if different:
         yield ""
@@ -88,7 +91,10 @@ def _summary(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if counts[Verdict.DIFFERENT]:
         yield click.style(f"{counts[Verdict.DIFFERENT]:,} of {compared:,} figures differ.", fg="red", bold=True)
     else:
-        yield click.style(f"{compared:,} figures compared, no difference.", fg="green", bold=True)
+        colour = "yellow" if lost(comparisons) else "green"
+        yield click.style(f"{compared:,} figures compared, no difference.", fg=colour, bold=True)
+    if lost(comparisons):
+        yield click.style(f"{lost(comparisons)} of {len(comparisons)} comparisons are incomplete.", fg="red", bold=True)
     if counts[Verdict.MOVING]:
         yield (
             f"{counts[Verdict.MOVING]:,} moved in every round and could not be compared;"

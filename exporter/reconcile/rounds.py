@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.config import Config
+from exporter.errors import RequestError
 from exporter.ledgers.source import Source
 from exporter.reconcile import exact, truth
 from exporter.reconcile.comparison import Comparison
@@ -16,6 +17,7 @@ from exporter.reconcile.truth import Truth
 from exporter.terminal import StatusLine
 
 ENGINE = "the incremental engine"
+_LOST = "it was there before and has gone: not all of it could be compared"
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,16 @@ def reconcile(
     """Compare the engine, and every place, with the oracle.
 
     Figures of a ledger that is being booked in are never read at quite the same time. So what is not equal is compared again,
-    and the verdict of its last round stands.
+    and the verdict of its last round stands. Who is lost on the way is given the other rounds to come back.
 
     Raises:
         SourceError: a ledger cannot be read.
-        RequestError: a place cannot be read.
+        RequestError: a place cannot be read at the beginning.
     """
     engine = Comparison(ENGINE)
     open_places: dict[Place, dict[Target, Comparison]] = {place: {} for place in places}
     for number in range(patience.rounds):
-        before = {place: read(place) for place in open_places}
+        before = {place: _again(place, comparisons) for place, comparisons in open_places.items()}
         folded = {Kept(), *(Kept.of(samples) for found in before.values() for samples in found.values())}
         said = truth.read(config, sources, folded, status, engine=not number)
         if said.engine is not None:
@@ -72,13 +74,29 @@ def _compare(  # noqa: PLR0913 - a place, what it said before, and how to go abo
     patience: Patience,
     status: StatusLine,
 ) -> None:
-    late = wait(place, before, said.instant, patience.wait_seconds, status)
-    after = read(place)
-    for target in before.keys() & after.keys():
+    try:
+        late = wait(place, before, said.instant, patience.wait_seconds, status)
+        after, lost = read(place), _LOST
+    except RequestError as error:
+        late, after, lost = [], {}, str(error)
+    for target in dict.fromkeys((*comparisons, *before)):
         comparison = comparisons.setdefault(target, Comparison(named(place, target)))
+        if target not in before or target not in after:
+            comparison.lose(lost)
+            continue
         oracle = said.oracle[Kept.of(before[target])].samples
         comparison.compare(lasting(before[target]), lasting(after[target]), lasting(oracle))
         comparison.notes = _notes(after[target], patience, late=target in late)
+
+
+def _again(place: Place, comparisons: Mapping[Target, Comparison]) -> Read:
+    """Return what a place publishes; nothing where that could be read once, and now cannot."""
+    try:
+        return read(place)
+    except RequestError:
+        if not comparisons:
+            raise
+        return {}
 
 
 def _notes(samples: Mapping[Key, float], patience: Patience, *, late: bool) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -12,15 +11,16 @@ import click
 from rich.console import Console
 
 from exporter import client, config_file, logs, options, terminal
-from exporter.app import open_sources
+from exporter.app import opened_sources
 from exporter.client import Client, check_url
-from exporter.errors import ExporterError
-from exporter.options import converted, option
+from exporter.options import converted
 from exporter.parts import WINDOWS
 from exporter.progress import Progress
 from exporter.report import figures, machine, source, text
-from exporter.report.samples import Samples
-from exporter.views import allocation
+from exporter.report import quests as named
+from exporter.report.source import Told
+
+option = options.of_command("report")
 
 _PLAIN_WIDTH = 120
 
@@ -35,16 +35,18 @@ How are we doing this week?
   ledger-exporter report
 \b
 One quest today, by its name or id:
-  ledger-exporter report --window=today --quest="Enzyme Design"
+  ledger-exporter report --window=today --quest="De Novo Enzyme Design"
 \b
-Ask the exporter that runs already:
+Ask the exporter that runs already, also one that wants a password:
   ledger-exporter report --from-url=http://127.0.0.1:9851
+  ledger-exporter report --from-url=https://ledgers.example.org --http.config.file=client.yml
 \b
-For a program, or a spreadsheet:
+For a program, or a spreadsheet, where labels that look like formulas have a ' in front:
   ledger-exporter report --output=json | jq .waste.usd
   ledger-exporter report --window=30d --output=csv > resources.csv
 
-Exit codes: 0; 1 where a ledger could not be read; 2 where the configuration cannot be used."""
+Exit codes: 0 everything could be read; 1 something could not, or not wholly; 2 the configuration, or an option, cannot be
+used; 130 interrupted."""
 
 
 @click.command("report", help=HELP)
@@ -81,42 +83,26 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Show the five views."""
     logs.configure("error", "logfmt")
-    samples = _from_ledgers(config_path) if url is None else source.from_exporter(Client(client.load(http_config)), url)
+    told = _from_ledgers(config_path) if url is None else source.from_exporter(Client(client.load(http_config)), url)
+    samples = told.samples
     if quests:
-        samples = samples.of_quests(_labels(samples, quests))
-    found = figures.report(samples, window, of_some_quests=bool(quests))
+        samples = samples.of_quests(named.labels(samples, quests))
+    found = figures.report(samples, window, of_some_quests=bool(quests), reasons=told.reasons)
     if form == "json":
         click.echo(machine.as_json(found))
     elif form == "csv":
         click.echo(machine.as_csv(samples, window, of_some_quests=bool(quests)))
+        for problem in found.problems:
+            click.echo(f"ledger-exporter: {problem}", err=True)
     else:
         text.draw(found, _console(), top)
     sys.exit(1 if found.problems else 0)
 
 
-def _from_ledgers(config_path: Path) -> Samples:
+def _from_ledgers(config_path: Path) -> Told:
     config = config_file.load(config_path)
-    with ExitStack() as stack:
-        sources = open_sources(config)
-        for opened in sources.values():
-            stack.callback(opened.close)
+    with opened_sources(config) as sources:
         return source.from_ledgers(config, sources, Progress("Loading the ledgers"))
-
-
-def _labels(samples: Samples, quests: tuple[str, ...]) -> set[str]:
-    """Return the labels of quests given by label or id, whatever their case.
-
-    Raises:
-        ExporterError: there is no such quest.
-    """
-    quest_info = [labels for labels, _ in samples.of(allocation.INFO)]
-    ids = {labels["quest_id"].casefold(): labels["quest"] for labels in quest_info if labels["quest_id"]}
-    known = ids | {labels["quest"].casefold(): labels["quest"] for labels in quest_info}
-    unknown = [quest for quest in quests if quest.casefold() not in known]
-    if unknown:
-        names = ", ".join(sorted(set(known.values()))) or "none"
-        raise ExporterError(f"there is no quest {', '.join(map(repr, unknown))}; there are: {names}")
-    return {known[quest.casefold()] for quest in quests}
 
 
 def _console() -> Console:

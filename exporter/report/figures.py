@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import fsum
+from types import MappingProxyType
 
 from exporter.report.samples import Labels, Samples
 from exporter.views import allocation, efficiency, health, providers, utilization, waste
@@ -165,13 +167,18 @@ class Report:
     waste: Waste
 
 
-def report(samples: Samples, window: str, *, of_some_quests: bool) -> Report:
-    """Return the views for a window; `of_some_quests` where the samples are not of all quests."""
+def report(
+    samples: Samples, window: str, *, of_some_quests: bool, reasons: Mapping[str, str] = MappingProxyType({})
+) -> Report:
+    """Return the views for a window; `of_some_quests` where the samples are not of all quests.
+
+    `reasons` say by ledger why it cannot be read, where that is known.
+    """
     instant = samples.value(health.SNAPSHOT)
     return Report(
         snapshot=None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds"),
         window=window,
-        problems=_problems(samples),
+        problems=_problems(samples, reasons),
         allocation=_allocation(samples),
         efficiency=_efficiency(samples, window, of_some_quests=of_some_quests),
         utilization=_utilization(samples, window, of_some_quests=of_some_quests),
@@ -180,14 +187,18 @@ def report(samples: Samples, window: str, *, of_some_quests: bool) -> Report:
     )
 
 
-def _problems(samples: Samples) -> list[str]:
+def _problems(samples: Samples, reasons: Mapping[str, str]) -> list[str]:
     up = samples.by(health.UP, "ledger")
     progress = samples.by(health.PROGRESS, "ledger")
-    return [f"the {ledger} ledger cannot be read" for ledger, value in up.items() if not value] + [
+    return [_unread(ledger, reasons.get(ledger)) for ledger, value in up.items() if not value] + [
         f"the {ledger} ledger is only read to {share:.0%}: windows that are not complete are left out"
         for ledger, share in progress.items()
         if share < 1 and up.get(ledger)
     ]
+
+
+def _unread(ledger: str, reason: str | None) -> str:
+    return f"the {ledger} ledger cannot be read" + (f": {reason}" if reason else "")
 
 
 def _descending(values: dict[str, float]) -> list[tuple[str, float]]:

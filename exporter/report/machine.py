@@ -22,6 +22,8 @@ def _view(metric: Metric) -> str | None:
     return next((view.__name__.rpartition(".")[2] for view in _VIEWS if metric in view.METRICS), None)
 
 
+_BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Spreadsheets calculate cells that begin so, also with the wide characters of East Asian keyboards."""
 _LABELS = sorted({label for view in _VIEWS for metric in view.METRICS for label in metric.labels})
 
 
@@ -33,7 +35,7 @@ def as_json(report: Report) -> str:
 def as_csv(samples: Samples, window: str, *, of_some_quests: bool) -> str:
     """Return the samples of the views and window, a line each: view, metric, labels and value, as an exposition writes it.
 
-    Of some quests only what has a quest is told.
+    Of some quests only what has a quest is told. Labels that a spreadsheet would take for formulas have a `'` in front.
     """
     table = io.StringIO()
     lines = csv.writer(table, lineterminator="\n")
@@ -48,4 +50,9 @@ def _rows(samples: Samples, window: str, *, of_some_quests: bool) -> Iterable[li
         if view is None or metric.kind == "counter" or labels.get("window", window) != window:
             continue
         if "quest" in labels or not of_some_quests:
-            yield [view, metric.name, *(labels.get(label, "") for label in _LABELS), written(value)]
+            yield [view, metric.name, *(_as_text(labels.get(label, "")) for label in _LABELS), written(value)]
+
+
+def _as_text(label: str) -> str:
+    """Return a label as a cell that is text to every spreadsheet: who books a task must not run anything in one."""
+    return f"'{label}" if label.lstrip(" ").startswith(_BEGIN_FORMULAS) else label

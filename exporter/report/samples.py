@@ -8,7 +8,6 @@ from math import fsum
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import views
-from exporter.errors import RequestError
 from exporter.views.metric import Family, Metric
 
 Labels = dict[str, str]
@@ -70,16 +69,13 @@ def of_exposition(text: str) -> Samples:
     """Return the samples of an exporter's page.
 
     Raises:
-        RequestError: it is none.
+        ValueError: it is none.
     """
-    try:
-        return Samples(
-            [
-                (sample.name, dict(sample.labels), sample.value)
-                for family in text_string_to_metric_families(text)
-                for sample in family.samples
-                if sample.name in _DECLARED
-            ]
-        )
-    except ValueError as error:
-        raise RequestError(f"this is no page of metrics: {error}") from None
+    return Samples(
+        [
+            (sample.name, dict(sample.labels), sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name in _DECLARED
+        ]
+    )

@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter import views
-from exporter.client import Client, with_path
-from exporter.config import Config
+from exporter.client import Client, with_path, without_secrets
+from exporter.config import LEDGERS, Config
 from exporter.errors import RequestError
 from exporter.ledgers.source import Source
 from exporter.progress import Progress
 from exporter.refresh import Published, Refresh
 from exporter.report.samples import Samples, of_exposition, of_families
+from exporter.views import health
 
 _SLICE_SECONDS = 0.5
 _MOST_VAIN_SLICES = 3
 
 
-def from_exporter(client: Client, url: str) -> Samples:
+@dataclass(frozen=True)
+class Told:
+    """All there is to report: samples, and by ledger why it cannot be read, should it be so."""
+
+    samples: Samples
+    reasons: Mapping[str, str]
+
+
+def from_exporter(client: Client, url: str) -> Told:
     """Read a running exporter's metrics page.
 
     Raises:
-        RequestError: nobody answers, or it is no such page.
+        RequestError: nobody answers, it is no such page, or the exporter has read nothing yet.
     """
+    page = with_path(url, "/metrics")
+    content = client.get(page)
     try:
-        return of_exposition(client.get(with_path(url, "/metrics")).decode())
-    except UnicodeDecodeError:
-        raise RequestError(f"{url}: this is no page of metrics") from None
+        samples = of_exposition(content.decode())
+    except ValueError as error:
+        raise RequestError(f"{without_secrets(page)} is no page of metrics: {error}") from None
+    if samples.value(health.SNAPSHOT) is None:
+        raise RequestError(f"{without_secrets(page)} has no figures of a ledger-exporter that has read its ledgers")
+    return Told(samples, dict[str, str].fromkeys(LEDGERS, "the exporter's log says why"))
 
 
-def from_ledgers(config: Config, sources: Mapping[str, Source], progress: Progress) -> Samples:
-    """Load the ledgers as `serve` does, and publish once. What cannot be read is missing, and said by its `ledger_up`."""
+def from_ledgers(config: Config, sources: Mapping[str, Source], progress: Progress) -> Told:
+    """Load the ledgers as `serve` does, and publish once. What cannot be read is missing, with its reason."""
     refresh = Refresh(config, sources)
     published = refresh.run(_now())
     loaded, vain = _loaded(published), 0
@@ -42,7 +57,11 @@ def from_ledgers(config: Config, sources: Mapping[str, Source], progress: Progre
         before, loaded = loaded, _loaded(published)
         vain = 0 if loaded > before else vain + 1
     progress.end()
-    return of_families(views.families(published.snapshot))
+    snapshot = published.snapshot
+    reasons: dict[str, str] = {
+        ledger: state.error for ledger, state in snapshot.health.items() if state.error is not None
+    }
+    return Told(of_families(views.families(snapshot)), reasons)
 
 
 def _loaded(published: Published) -> float:

@@ -1,7 +1,8 @@
-"""Listen addresses: how they are written, and the sockets they become."""
+"""Addresses: how those to listen on are written, the sockets they become, and which of clients are of one house."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -39,3 +40,14 @@ def listen(address: str) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ExporterError(f"cannot listen on {address}: {reason}") from None
+
+
+def neighbourhood(address: str) -> str:
+    """Return an IPv4 address as it is, of an IPv6 address the network of 64 bits, which one customer has."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

@@ -5,30 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil
 
-import bcrypt
 from pydantic import SecretStr
+
+from exporter.web.addresses import neighbourhood
+from exporter.web.checks import Checks
 
 FREE_FAILURES = 5
 """How many wrong passwords an address may send before it has to wait."""
 LONGEST_WAIT_SECONDS = 60.0
 FORGET_SECONDS = 900.0
 """After how long without a wrong password an address begins anew."""
-MAX_PENDING = 32
-"""How many checks may wait; one runs at a time."""
+GIVEN_UP_SECONDS = 1
+"""When to come again, where too many others were to be checked first."""
 
 _MAX_ADDRESSES = 10_000
 _MAX_VERDICTS = 1_000
-_BCRYPT_BYTES = 72
-"""bcrypt reads no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,17 @@ class Patience:
 
     def wait(self, address: str) -> float:
         """Return the seconds an address has to wait now."""
-        failures = self._failures.get(_neighbourhood(address))
+        failures = self._failures.get(neighbourhood(address))
         return max(0.0, failures.until - self._clock()) if failures else 0.0
+
+    def guesses(self, address: str) -> float:
+        """Return how many guesses an address is charged with."""
+        failures = self._failures.get(neighbourhood(address))
+        return failures.count if failures else 0
 
     def charge(self, address: str) -> None:
         """Count a guess as wrong, before it is checked: many at once gain nothing."""
-        key, now = _neighbourhood(address), self._clock()
+        key, now = neighbourhood(address), self._clock()
         failures = self._failures.pop(key, None)
         if failures is None or now - failures.last > FORGET_SECONDS:
             failures = _Failures()
@@ -76,22 +79,11 @@ class Patience:
             self._failures.popitem(last=False)
 
     def refund(self, address: str) -> None:
-        """Take a charge back: the guess was right."""
-        failures = self._failures.get(_neighbourhood(address))
+        """Take a charge back: the guess was right, or was not checked."""
+        failures = self._failures.get(neighbourhood(address))
         if failures is not None:
             failures.count = max(0, failures.count - 1)
             failures.until = 0
-
-
-def _neighbourhood(address: str) -> str:
-    """Return an IPv4 address as it is, of an IPv6 address the network of 64 bits, which one customer has."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 class Authenticator:
@@ -102,12 +94,12 @@ class Authenticator:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._pending: dict[bytes, asyncio.Future[bool]] = {}
-        self._checks = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bcrypt")
+        self._pending: dict[bytes, asyncio.Future[Verdict]] = {}
+        self._checks = Checks(self._patience.guesses)
 
     def close(self) -> None:
         """End: checks that have not begun are given up."""
-        self._checks.shutdown(wait=False, cancel_futures=True)
+        self._checks.close()
 
     def check(
         self, users: Mapping[str, SecretStr], user: str, password: bytes, address: str
@@ -128,28 +120,31 @@ class Authenticator:
             return WRONG
         pending = self._pending.get(digest)
         if pending is None:
-            wait = 1.0 if len(self._pending) >= MAX_PENDING else self._patience.wait(address)
-            if wait:
+            if wait := self._patience.wait(address):
                 return Verdict(right=False, wait_seconds=ceil(wait))
             self._patience.charge(address)
             pending = asyncio.ensure_future(self._run(digest, expected, password, address, known=known))
             self._pending[digest] = pending
-        return _verdict(pending)
+        return asyncio.shield(pending)
 
-    async def _run(self, digest: bytes, expected: str, password: bytes, address: str, *, known: bool) -> bool:
+    async def _run(self, digest: bytes, expected: str, password: bytes, address: str, *, known: bool) -> Verdict:
+        verdict = Verdict(right=False, wait_seconds=GIVEN_UP_SECONDS)
         try:
-            loop = asyncio.get_running_loop()
-            matches = await loop.run_in_executor(self._checks, _matches, password, expected.encode())
+            matches = await self._checks.matches(password, expected, address)
+            if matches is not None:
+                verdict = RIGHT if matches and known else WRONG
+                self._remember(digest, verdict)
         finally:
             del self._pending[digest]
-        right = matches and known
-        verdicts = self._right if right else self._wrong
+            if verdict is not WRONG:
+                self._patience.refund(address)
+        return verdict
+
+    def _remember(self, digest: bytes, verdict: Verdict) -> None:
+        verdicts = self._right if verdict.right else self._wrong
         verdicts[digest] = None
         if len(verdicts) > _MAX_VERDICTS:
             verdicts.popitem(last=False)
-        if right:
-            self._patience.refund(address)
-        return right
 
     def _stand_in(self, users: Mapping[str, SecretStr], user: str) -> SecretStr:
         """Return the hash an unknown user's password is checked against, always the same one for that name."""
@@ -163,17 +158,6 @@ class Authenticator:
         made.update(expected)
         made.update(password)
         return made.digest()
-
-
-async def _verdict(pending: asyncio.Future[bool]) -> Verdict:
-    return RIGHT if await asyncio.shield(pending) else WRONG
-
-
-def _matches(password: bytes, expected: bytes) -> bool:
-    try:
-        return bcrypt.checkpw(password[:_BCRYPT_BYTES], expected)
-    except ValueError:  # nothing that bcrypt could have hashed
-        return False
 
 
 def credentials(authorization: str) -> tuple[str, bytes] | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable
+from enum import IntEnum
 from typing import Protocol, cast
 
+from exporter.web.addresses import neighbourhood
 from exporter.web.messages import Answer, Request, Response, plain
 from exporter.web.parser import RequestParser
-
-log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 90.0
 """How long a connection may wait for its next request: longer than scrape intervals usually are."""
@@ -29,6 +28,17 @@ _JOINED_BYTES = 65_536
 _FAILED = plain(500, "500 internal server error")
 
 
+class Doing(IntEnum):
+    """What a client does. Of clients that do different things, those that do the first of them make room first."""
+
+    ASKING = 0
+    """Its request is not complete; on a new connection, not even begun."""
+    ANSWERED = 1
+    """Its answer is being made, or read."""
+    RESTING = 2
+    """It has its answer, and asks nothing: it loses nothing when its connection is ended."""
+
+
 class Host(Protocol):
     """What a connection needs of its server."""
 
@@ -42,6 +52,9 @@ class Host(Protocol):
     def refused(self, reason: str, address: str) -> None:
         """Note that a request was refused for its form."""
 
+    def failed(self) -> None:
+        """Note that a page could not be made, while the error is handled."""
+
     def over(self, connection: Connection) -> None:
         """Note that a connection is over."""
 
@@ -49,11 +62,14 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """Reads requests, has each answered, and writes. While something is to be answered, nothing more is read."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, address: str) -> None:
+        """`address` is the client's."""
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = RequestParser()
+        self._parser = RequestParser(address)
+        self.neighbourhood = neighbourhood(address)
+        """Whom the client counts as, among others."""
         self._queue: deque[Request | Response] = deque()
         self._busy = False  # an answer is being made or written
         self._making: asyncio.Task[None] | None = None
@@ -62,12 +78,11 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._last = False  # the answer being written is the last one
         self._ended = False  # nothing is read or answered any more
-        self.resting = True
-        """Whether the client asks nothing: then it loses nothing when it is closed."""
+        self.doing = Doing.ASKING
         self.since = self._loop.time()
-        """When it began to rest, in the loop's time."""
+        """Since when it does so, in the loop's time."""
         self.deadline = self.since + REQUEST_SECONDS
-        """When what it does now has taken too long, in the loop's time."""
+        """When that has taken too long, in the loop's time."""
 
     @property
     def address(self) -> str:
@@ -77,7 +92,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self._parser = RequestParser((transport.get_extra_info("peername") or ("",))[0])
         if transport.get_extra_info("ssl_object"):
             self._step_bytes = _TLS_STEP_BYTES
             self._transport.set_write_buffer_limits(_TLS_STEP_BYTES)
@@ -87,9 +101,8 @@ class Connection(asyncio.Protocol):
         """Read requests and answer them."""
         if self._ended or self._parser.ended:
             return
-        if self.resting:
-            self.resting = False
-            self.deadline = self._loop.time() + REQUEST_SECONDS
+        if self.doing is Doing.RESTING:
+            self._turn_to(Doing.ASKING, REQUEST_SECONDS)
         self._queue.extend(self._parser.feed(data))
         if self._parser.awaited and not self._busy and not self._queue:
             self._parser.awaited = False
@@ -98,7 +111,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Stay open for an answer that is due: a client may say early that it asks nothing more."""
-        self._parser.ended = True
+        self._parser.end()
         return self._busy and not self._ended and not self._step_bytes
 
     def pause_writing(self) -> None:
@@ -115,13 +128,14 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go of everything. A page being made is made to the end, for nobody."""
         self._ended = True
+        self._parser.end()
         self._queue.clear()
         self._rest = memoryview(b"")
         self._host.over(self)
 
     def close(self) -> None:
         """End as soon as the answer that is due is sent."""
-        self._parser.ended = True
+        self._parser.end()
         self._queue.clear()
         self._last = True
         if not self._busy:
@@ -137,7 +151,7 @@ class Connection(asyncio.Protocol):
         """Answer the next request, and come back for the one after it: whoever asks much at once waits for the others."""
         if self._queue and not self._busy and not self._ended:
             self._busy = True
-            self.deadline = self._loop.time() + RESPONSE_SECONDS
+            self._turn_to(Doing.ANSWERED, RESPONSE_SECONDS)
             self._answer(self._queue.popleft())
         if self._transport is None or self._transport.is_closing() or self._ended:
             return
@@ -158,8 +172,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             answer = self._host.answer(asked)
-        except Exception:
-            log.exception("a page could not be made")
+        except Exception:  # noqa: BLE001 - told with its traceback
+            self._host.failed()
             answer = _FAILED
         if isinstance(answer, Response):
             self._write_to(asked, answer)
@@ -169,8 +183,8 @@ class Connection(asyncio.Protocol):
     async def _make(self, request: Request, answer: Awaitable[Response]) -> None:
         try:
             response = await answer
-        except Exception:
-            log.exception("a page could not be made")
+        except Exception:  # noqa: BLE001 - told with its traceback
+            self._host.failed()
             response = _FAILED
         self._making = None
         self._write_to(request, response)
@@ -203,10 +217,14 @@ class Connection(asyncio.Protocol):
         self._busy = False
         if self._last:
             self._end()
+        elif self._parser.in_request:
+            self._turn_to(Doing.ASKING, REQUEST_SECONDS)
         else:
-            self.resting = True
-            self.since = self._loop.time()
-            self.deadline = self.since + IDLE_SECONDS
+            self._turn_to(Doing.RESTING, IDLE_SECONDS)
+
+    def _turn_to(self, doing: Doing, seconds: float) -> None:
+        self.doing, self.since = doing, self._loop.time()
+        self.deadline = self.since + seconds
 
     def _send(self, data: bytes | memoryview) -> None:
         if self._transport is not None and not self._transport.is_closing():

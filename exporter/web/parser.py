@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from urllib.parse import unquote
 
 import httptools
@@ -44,9 +45,23 @@ class RequestParser:
         """Whether a request was refused."""
         self.awaited = False
         """Whether the client waits for `100 Continue` before it sends a body."""
-        self._llhttp = httptools.HttpRequestParser(self)
         self._found: list[Request | Response] = []
         self._begin()
+
+    @cached_property
+    def _llhttp(self) -> httptools.HttpRequestParser:
+        """The reader of bytes. It and this parser hold each other, from the first byte until the end."""
+        return httptools.HttpRequestParser(self)
+
+    @property
+    def in_request(self) -> bool:
+        """Whether a request has begun that is not complete."""
+        return self._in_message
+
+    def end(self) -> None:
+        """Read nothing more. What has been ended is freed with its last user; else it is left for a search for garbage."""
+        self.ended = True
+        vars(self).pop("_llhttp", None)
 
     def feed(self, data: bytes) -> list[Request | Response]:
         """Return the requests that are complete now, in order; a response at the end is the refusal of the next one."""
@@ -64,12 +79,11 @@ class RequestParser:
             if continued and self._in_message:
                 self._wait(len(data))
         except httptools.HttpParserUpgrade:
-            self.ended = True
+            self.end()
         except (httptools.HttpParserError, _RefusedError) as error:
-            # What the methods below raise comes out of llhttp as the context of its own error.
-            reason = error if isinstance(error, _RefusedError) else error.__context__
-            self._found.append(reason.response if isinstance(reason, _RefusedError) else _BAD_REQUEST)
-            self.ended = self.refused = True
+            self._found.append(_refusal(error))
+            self.refused = True
+            self.end()
 
     def _begin(self) -> None:
         self._target = b""
@@ -129,6 +143,12 @@ class RequestParser:
         self._head_bytes += further_bytes
         if self._head_bytes > HEAD_BYTES or self._header_count > MAX_HEADERS:
             raise _RefusedError(_HEAD_TOO_LARGE)
+
+
+def _refusal(error: BaseException) -> Response:
+    """Return how a request is refused. What the methods above raise comes out of llhttp as the context of its own error."""
+    reason = error if isinstance(error, _RefusedError) else error.__context__
+    return reason.response if isinstance(reason, _RefusedError) else _BAD_REQUEST
 
 
 def _path(target: bytes) -> str:

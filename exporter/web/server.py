@@ -10,6 +10,8 @@ import resource
 import socket
 import ssl
 import time
+import traceback
+from collections import Counter
 from email.utils import formatdate
 from typing import Protocol
 
@@ -95,6 +97,10 @@ class Server:
         """Note that a request was refused for its form."""
         self._tally.note("request refused", reason=reason, address=address)
 
+    def failed(self) -> None:
+        """Note that a page could not be made, while the error is handled."""
+        self._tally.note("a page could not be made", exception=traceback.format_exc().rstrip())
+
     def over(self, connection: Connection) -> None:
         """Note that a connection is over."""
         self._connections.pop(connection, None)
@@ -121,21 +127,23 @@ class Server:
             self._loop.add_reader(listener, self._accept, listener)
 
     def _take(self, client: socket.socket, address: str) -> None:
-        if len(self._connections) >= self._capacity and not self._make_room():
-            self._tally.note("connection refused", reason="too many are open", address=address)
-            client.close()
-            return
+        if len(self._connections) >= self._capacity:
+            self._make_room()
         client.settimeout(0)
-        connection = Connection(self)
+        connection = Connection(self, address)
         self._connections[connection] = self._loop.create_task(self._open(connection, client, address)), client
 
-    def _make_room(self) -> bool:
-        """End the connection that has rested longest; return whether there was one."""
-        longest = min((one for one in self._connections if one.resting), key=lambda one: one.since, default=None)
-        if longest is None:
-            return False
-        self._drop(longest)
-        return True
+    def _make_room(self) -> None:
+        """End the oldest twentieth of the largest crowd: of those of one neighbourhood that do the same.
+
+        So who fills the server loses what it fills it with: half requests, answers it does not read, or idle connections.
+        """
+        crowds = Counter((one.neighbourhood, one.doing) for one in self._connections)
+        crowd = max(crowds, key=lambda one: (crowds[one], -one[1]))
+        alike = [one for one in self._connections if (one.neighbourhood, one.doing) == crowd]
+        for one in sorted(alike, key=lambda one: one.since)[: max(1, len(alike) // 20)]:
+            self._tally.note("connection ended", reason="too many are open", address=one.address)
+            self._drop(one)
 
     async def _open(self, connection: Connection, client: socket.socket, address: str) -> None:
         try:

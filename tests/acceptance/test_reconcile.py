@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 import pytest
@@ -160,11 +162,24 @@ class TestCommand:
         config.write_text("sources: {}")
         assert run("reconcile", f"--config.file={config}").returncode == 2
 
+    def test_an_exporter_that_goes_away_meanwhile_is_exit_code_1(self, config: Path) -> None:
+        """What was compared is told all the same."""
+        with exporting(config) as exporter, Once(exporter.ask("/metrics").body) as once:
+            ended = run("reconcile", f"--config.file={config}", f"--url={once.url}", "--output=json")
+
+        found = Reconciled(json.loads(ended.stdout))
+        assert (ended.returncode, found.said["exit_code"]) == (1, 1)
+        assert (found.different, found.said["incomplete"]) == (0, 1)
+        assert found.compared(0)["utilization"] > 20
+        assert found.said["comparisons"][1]["incomplete"]
+        assert "503" in found.said["comparisons"][1]["notes"][0]
+
     def test_help_teaches(self) -> None:
         text = run("reconcile", "--help").stdout
 
         assert "ledger-exporter reconcile --url=http://127.0.0.1:9851" in text
-        assert "Exit codes" in text
+        assert all(f" {code} " in text.partition("Exit codes")[2] for code in (0, 1, 2, 130))
+        assert "Counters" in text
 
 
 class TestExporter:
@@ -260,6 +275,48 @@ class TestStaleness:
         assert corrected.of_verdict(Verdict.DIFFERENT) == []
 
 
+class TestVanishing:
+    """Of two exporters behind one Prometheus one goes away between the readings: a pod is rolled, one of a pair is down."""
+
+    def test_it_is_said_and_the_other_is_compared(self, config: Path) -> None:
+        with refreshing(config) as exporter:
+            _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, {"b"}]), wait_seconds=0)
+
+        assert (one.of, one.incomplete, one.rounds) == ("an exporter whose walk rests {a}", True, 0)
+        assert one.notes == ["it was there before and has gone: not all of it could be compared"]
+        assert (other.of, other.incomplete, other.is_settled) == ("an exporter whose walk rests {b}", False, True)
+
+    def test_who_comes_back_is_compared(self, config: Path) -> None:
+        with refreshing(config) as exporter:
+            pair = Pair(exporter, [{"a", "b"}, {"b"}, {"a", "b"}])
+            _, one, other = in_process(config, pair, rounds=2, wait_seconds=0)
+
+        assert not one.incomplete
+        assert one.is_settled
+        assert (one.notes, other.is_settled) == ([], True)
+
+    def test_who_comes_instead_is_compared_too(self, config: Path) -> None:
+        """A rolled pod has another name."""
+        with refreshing(config) as exporter:
+            pair = Pair(exporter, [{"old"}, {"new"}])
+            _, old, new = in_process(config, pair, rounds=3, wait_seconds=0)
+
+        assert (old.incomplete, new.incomplete) == (True, False)
+        assert new.is_settled
+
+    @pytest.mark.parametrize("rounds", [1, 2])
+    def test_a_whole_place_may_go(self, config: Path, rounds: int) -> None:
+        """In the words of whoever answers in its place."""
+        with refreshing(config) as exporter:
+            _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, set()]), rounds=rounds, wait_seconds=0)
+
+        assert one.incomplete
+        assert other.incomplete
+        assert one.notes == other.notes == [
+            "an exporter whose walk rests has no figures of a ledger-exporter that has read its ledgers"
+        ]  # fmt: skip
+
+
 class Refreshing:
     """The engine as `serve` runs it, refreshed whenever it is looked at; its walk goes on when told."""
 
@@ -283,18 +340,70 @@ class Refreshing:
     def walk_corrects(self) -> bool:
         """Walk on, for some refreshes; tell whether something was corrected."""
         for _ in range(20):
-            self._refresh.verify(datetime.now(UTC))
+            self._refresh.verify()
         corrections = ("ledger_corrections_total", frozenset({("ledger", "cost")}))
         return self.read()[""][corrections] > 0
+
+
+class Pair:
+    """A Prometheus with exporters that come and go: those that are there at each reading, the last from then on."""
+
+    def __init__(self, exporter: Refreshing, there: list[set[str]]) -> None:
+        self.name = exporter.name
+        self._exporter = exporter
+        self._there = there
+
+    def read(self) -> Read:
+        targets = self._there.pop(0) if len(self._there) > 1 else self._there[0]
+        (samples,) = self._exporter.read().values()
+        return dict.fromkeys(sorted(targets), samples)
+
+    def instants(self) -> Mapping[str, float]:
+        """Whoever is there next has refreshed."""
+        return dict.fromkeys(self._there[0], math.inf)
+
+
+class Once(ThreadingHTTPServer):
+    """A server with one page, which it shows once."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _ShownOnce)
+        self.page: bytes | None = page
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.serve_forever, args=[0.01])
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _ShownOnce(BaseHTTPRequestHandler):
+    server: Once
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        page, self.server.page = self.server.page, None
+        self.send_response(503 if page is None else 200)
+        self.end_headers()
+        self.wfile.write(page or b"")
 
 
 @contextmanager
 def refreshing(config: Path) -> Iterator[Refreshing]:
     loaded = config_file.load(config)
     sources = open_sources(loaded)
-    yield Refreshing(Refresh(loaded, sources))
-    for source in sources.values():
-        source.close()
+    try:
+        yield Refreshing(Refresh(loaded, sources))
+    finally:
+        for source in sources.values():
+            source.close()
 
 
 def in_process(

@@ -166,8 +166,34 @@ def test_a_ledger_that_cannot_be_read_is_said_and_the_others_are_shown(dsn: str,
     done = run("report", f"--config.file={configure(tmp_path / 'ledger-exporter.yml', dsn)}")
 
     assert done.returncode == 1
-    assert "! the impact ledger cannot be read" in done.stdout
+    assert (
+        "! the impact ledger cannot be read: source main: relation "
+        '"impact_ledger" does not exist; SQLSTATE 42P01\n' in done.stdout
+    )
     assert "Quest 3" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv"])
+def test_why_nothing_can_be_read_is_said_without_any_secret(dsn: str, tmp_path: Path, form: str) -> None:
+    """In the report itself; where that is a table of samples, on stderr."""
+    nobody = dsn.replace("user=postgres", "user=nobody password=s3cret")
+    config = configure(tmp_path / "ledger-exporter.yml", nobody)
+    done = run("report", f"--config.file={config}", f"--output={form}")
+
+    assert done.returncode == 1
+    said = done.stderr if form == "csv" else done.stdout
+    for ledger in ("cost", "impact", "budget"):
+        assert f"the {ledger} ledger cannot be read: source main: " in said
+    assert said.replace("\\", "").count('role "nobody" does not exist') == 3
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_help_teaches() -> None:
+    text = run("report", "--help").stdout
+
+    assert "ledger-exporter report --output=json | jq" in text
+    assert "Exit codes: 0 " in text
+    assert all(f" {code} " in text.partition("Exit codes")[2] for code in (0, 1, 2, 130))
 
 
 def test_an_exporter_that_is_not_there_is_said() -> None:

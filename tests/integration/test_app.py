@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -12,7 +15,9 @@ import yaml
 
 from exporter import config_file
 from exporter.app import App
-from exporter.exposition import IDENTITY, TEXT
+from exporter.errors import ConfigError
+from exporter.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
+from exporter.garbage import Garbage
 from exporter.logs import JsonFormatter, LogfmtFormatter
 
 
@@ -38,6 +43,44 @@ def test_a_reload_leaves_nothing_of_the_refresh_before(database: str, tmp_path: 
     assert [one() for one in former] == [None] * 3
 
 
+@pytest.mark.parametrize("server", ["pg18"], indirect=True)
+def test_passes_leave_nothing_for_the_daily_search(database: str, tmp_path: Path) -> None:
+    """What is in a cycle and lives from one pass to another is not found before the next day."""
+    config = configured(tmp_path / "ledger-exporter.yml", database)
+    good, app = config.read_text(), App(config)
+
+    def live() -> None:
+        app.run_pass()
+        with psycopg.connect(database, autocommit=True) as platform:
+            platform.execute("insert into cost_ledger (id, created_at, provider, cost_usd) values (1, now(), 'glm', 1)")
+            app.run_pass()
+            platform.execute("alter table cost_ledger rename to gone")
+            app.run_pass()
+            platform.execute("alter table gone rename to cost_ledger")
+            platform.execute("delete from cost_ledger")
+            platform.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where application_name like 'ledger-exporter/%' and datname = current_database()"
+            )
+        app.run_pass()
+        for text in (good, "sources: {}", good):
+            config.write_text(text)
+            with contextlib.suppress(ConfigError):
+                app.reload()
+            app.run_pass()
+
+    live()
+    gc.unfreeze()
+    gc.collect()
+    for _ in range(3):
+        live()
+    gc.unfreeze()
+    found = gc.collect()
+    app.stop()
+
+    assert found < 3
+
+
 def test_a_reload_that_fails_where_nobody_foresaw_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -56,6 +99,69 @@ def test_a_reload_that_fails_where_nobody_foresaw_it_is_told(
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.message == "configuration not reloaded; the one before stays"
     assert record.exc_info
+
+
+def test_a_reload_that_fails_while_a_pass_publishes_takes_nothing_back(tmp_path: Path) -> None:
+    """Counters would fall for an interval, and what they regain be taken for spend."""
+    config = configured(tmp_path / "ledger-exporter.yml", "host=h")
+    app = App(config)
+    newer = replace(app.published.get(), snapshot=replace(app.published.get().snapshot, instant=1.0))
+    publishing = app._publishing  # noqa: SLF001
+
+    class Overtaken:
+        """The lock; whoever takes it finds that a pass was before."""
+
+        def __enter__(self) -> None:
+            publishing.acquire()
+            app.published.swap(newer)
+
+        def __exit__(self, *_: object) -> None:
+            publishing.release()
+
+    app._publishing = Overtaken()  # type: ignore[assignment]  # noqa: SLF001
+    config.write_text("sources: {}\n")
+    with pytest.raises(ConfigError):
+        app.reload()
+    app.stop()
+
+    assert (app.published.get().snapshot.instant, app.published.get().snapshot.reload.successful) == (1.0, False)
+
+
+def test_after_a_reload_that_failed_all_that_is_asked_for_is_ready(tmp_path: Path) -> None:
+    """Rendering and compressing is nothing to be done while others wait for their scrapes."""
+    config = configured(tmp_path / "ledger-exporter.yml", "host=h")
+    app = App(config)
+    wanted = [(content_type, encoding) for content_type in (TEXT, OPENMETRICS) for encoding in (IDENTITY, GZIP)]
+    for one in wanted:
+        app.exposition(one)
+    config.write_text("sources: {}\n")
+    with pytest.raises(ConfigError):
+        app.reload()
+    app.stop()
+
+    assert sorted(app.published.get().exposition._bodies) == sorted(wanted)  # noqa: SLF001
+
+
+@pytest.mark.parametrize("where", ["Refresh.run", "Refresh.is_loading", "Garbage.collect"])
+def test_a_pass_that_fails_again_and_again_is_told_ever_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    app = App(configured(tmp_path / "ledger-exporter.yml", f"host={tmp_path}"))
+    with monkeypatch.context() as broken:
+        broken.setattr(f"exporter.app.{where}", property(fail) if where.endswith("is_loading") else fail)
+        for _ in range(9):
+            app.run_pass()
+    app.run_pass()
+    monkeypatch.setattr(Garbage, "collect", fail)
+    app.run_pass()
+    app.stop()
+
+    told = [record for record in caplog.records if record.message.startswith("refresh failed unexpectedly")]
+    assert len(told) == 4 + 1  # the first, second, fourth and eighth; and one that came when all was well again
+    assert all(record.exc_info for record in told)
 
 
 @pytest.mark.parametrize("formatter", [LogfmtFormatter(), JsonFormatter()])

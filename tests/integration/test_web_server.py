@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Self
 
@@ -20,13 +22,14 @@ from hypothesis import strategies as st
 from exporter.logs import Tally
 from exporter.web import connection, server
 from exporter.web.addresses import listen
+from exporter.web.connection import Doing
 from exporter.web.messages import Request, Response, plain
 from exporter.web.server import Server
 
 GET = b"GET /%s HTTP/1.1\r\nHost: me\r\n\r\n"
 LAST = b"GET /%s HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n"
 LARGE = b"~" * 10_000_000
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class Open:
@@ -40,7 +43,7 @@ class Open:
 
 
 def answer(request: Request) -> Response | Awaitable[Response]:
-    """Say the path; `/large` is large, `/slow` takes a moment, `/broken` fails."""
+    """Say the path; `/large` is large, `/slow` takes a moment, `/broken` fails, at once or later."""
     match request.path:
         case "/large":
             return Response(200, "text/plain", LARGE)
@@ -48,6 +51,8 @@ def answer(request: Request) -> Response | Awaitable[Response]:
             return slowly(request)
         case "/broken":
             raise RuntimeError("broken")
+        case "/broken-later":
+            return broken_later()
         case _:
             return plain(200, request.path)
 
@@ -57,11 +62,22 @@ async def slowly(request: Request) -> Response:
     return plain(200, request.path)
 
 
+async def broken_later() -> Response:
+    await asyncio.sleep(0)
+    raise RuntimeError("broken")
+
+
 class Running:
     """A server in a thread."""
 
-    def __init__(self, answer: Callable[[Request], Response | Awaitable[Response]] = answer) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Response | Awaitable[Response]] = answer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` is what lines of the log are counted by."""
         self._answer = answer
+        self._clock = clock
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.listener = listen("127.0.0.1:0")
@@ -89,16 +105,16 @@ class Running:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        tally = Tally(logging.getLogger("exporter.web"))
+        tally = Tally(logging.getLogger("exporter.web"), self._clock)
         self.server = Server(self._answer, Open(), tally)
         self.server.listen(self.listener)
         self._started.set()
         await self._ending.wait()
-        await self.server.close(0.5)
+        await self.server.close(5)
         tally.flush()
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=DEADLINE_SECONDS)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(self.address, timeout=DEADLINE_SECONDS, source_address=(source, 0))
 
     def say(self, *parts: bytes) -> bytes:
         """Send, and return all that comes until the server closes."""
@@ -184,7 +200,9 @@ class TestAnswers:
         assert said.startswith(b"HTTP/1.1 500 ")
         assert said.endswith(b"/a\n")
         assert "broken" not in said.decode()
-        assert [record.getMessage() for record in caplog.records] == ["a page could not be made"]
+        (record,) = caplog.records
+        assert record.getMessage() == "a page could not be made"
+        assert "RuntimeError: broken" in vars(record)["exception"]
 
     def test_to_who_asks_first_are_awaited(self, running: Running) -> None:
         with running.connect() as client:
@@ -260,31 +278,128 @@ class TestTime:
 
 
 class TestNumber:
-    def test_who_rests_longest_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond as many as there may be, one makes room: of what most of one address do, the oldest."""
+
+    @pytest.fixture
+    def full(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
         monkeypatch.setattr(server, "MAX_CONNECTIONS", 10)
-        with Running() as running, contextlib.ExitStack() as stack:
-            idle = [stack.enter_context(running.connect()) for _ in range(10)]
-            for client in idle:
-                client.sendall(GET % b"a")
-                assert client.recv(4096)
-            assert bodies(running.say(LAST % b"b")) == [b"/b"]
+        with Running() as running:
+            yield running
+
+    def test_who_rests_longest_makes_room(self, full: Running) -> None:
+        with contextlib.ExitStack() as stack:
+            idle = [served(stack, full) for _ in range(10)]
+            assert bodies(full.say(LAST % b"b")) == [b"/b"]
 
             assert idle[0].recv(1) == b""
             idle[1].sendall(LAST % b"c")
             assert bodies(all_of(idle[1])) == [b"/c"]
 
-    def test_when_all_are_busy_the_next_is_refused(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        monkeypatch.setattr(server, "MAX_CONNECTIONS", 5)
-        with Running() as running, contextlib.ExitStack() as stack:
-            busy = [stack.enter_context(running.connect()) for _ in range(5)]
-            for client in busy:
-                client.sendall(GET % b"large")
-                assert client.recv(15) == b"HTTP/1.1 200 OK"
+    @pytest.mark.parametrize("half", [b"", b"G", GET % b"a" + b"G", (GET % b"large") * 5])
+    def test_who_keeps_the_server_waiting_keeps_nobody_out(self, full: Running, half: bytes) -> None:
+        """Neither by half a request nor by an answer that is never read; and who rests meanwhile stays."""
+        with contextlib.ExitStack() as stack:
+            resting = served(stack, full)
+            for number in range(5):
+                for _ in range(30):
+                    stack.enter_context(full.connect()).sendall(half)
+                assert bodies(full.say(LAST % b"%d" % number)) == [b"/%d" % number]
+            resting.sendall(LAST % b"b")
 
-            assert [running.say(LAST % b"a") for _ in range(20)] == [b""] * 20
-        assert [record.getMessage() for record in caplog.records] == ["connection refused"] * 2
+            assert bodies(all_of(resting)) == [b"/b"]
+
+    @pytest.mark.parametrize("said", [b"G", GET % b"a"])
+    def test_an_address_with_many_loses_its_own(self, full: Running, said: bytes) -> None:
+        """Whatever they do: who has few keeps those, also one whose request is on its way."""
+        with contextlib.ExitStack() as stack:
+            resting, slow = served(stack, full), stack.enter_context(full.connect())
+            slow.sendall((GET % b"slow")[:-2])
+            for _ in range(30):
+                client = stack.enter_context(full.connect("127.0.0.2"))
+                client.sendall(said)
+                if said == GET % b"a":
+                    assert client.recv(4096)
+            slow.sendall(b"Connection: close\r\n\r\n")
+            resting.sendall(LAST % b"b")
+
+            assert (bodies(all_of(slow)), bodies(all_of(resting))) == ([b"/slow"], [b"/b"])
+
+    def test_making_room_is_told_once(self, full: Running, caplog: pytest.LogCaptureFixture) -> None:
+        with contextlib.ExitStack() as stack:
+            for _ in range(100):
+                served(stack, full)
+            full.end()
+            wait_until(lambda: not full.server._connections)  # noqa: SLF001 - nothing else tells
+
+        assert [record.getMessage() for record in caplog.records][:1] == ["connection ended"]
+        assert vars(caplog.records[0]).items() >= {"reason": "too many are open", "address": "127.0.0.1"}.items()
+        assert len(caplog.records) <= 2
+
+
+def served(stack: contextlib.ExitStack, running: Running) -> socket.socket:
+    """Return a connection that has been answered and rests."""
+    client = stack.enter_context(running.connect())
+    client.sendall(GET % b"a")
+    assert client.recv(4096)
+    return client
+
+
+class TestMemory:
+    """What a connection held is free when it is over: nothing is left for a search that comes once a day."""
+
+    CLIENTS = 10
+
+    @pytest.mark.parametrize(
+        "said",
+        [b"", b"GET / HT", LAST % b"a", LAST % b"slow", LAST % b"broken", b"nonsense\r\n\r\n", GET % b"a" + b"x: y\r\n\r\n",
+         b"GET / HTTP/1.1\r\nCookie: " + b"x" * 100_000, b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 101,
+         b"POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000, (GET % b"a") * 101,
+         b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", LAST % b"large", (GET % b"slow") * 2],
+    )  # fmt: skip
+    @pytest.mark.parametrize("breaks_off", [False, True])
+    def test_a_connection_leaves_no_garbage(self, shared: Running, said: bytes, *, breaks_off: bool) -> None:
+        def talk() -> None:
+            with shared.connect() as client, contextlib.suppress(OSError):
+                client.sendall(said)
+                if breaks_off:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    client.shutdown(socket.SHUT_WR)
+                    all_of(client)
+
+        assert garbage_of(shared, talk, self.CLIENTS) < self.CLIENTS
+
+    def test_nor_does_one_that_the_server_ends(self, shared: Running) -> None:
+        def talk() -> None:
+            with shared.connect() as client:
+                client.sendall(GET % b"a" + b"G")
+                assert client.recv(4096)
+                shared.loop.call_soon_threadsafe(lambda: [one.abort() for one in shared.server._connections])  # noqa: SLF001
+                assert all_of(client) == b""
+
+        assert garbage_of(shared, talk, self.CLIENTS) < self.CLIENTS
+
+
+def garbage_of(running: Running, talk: Callable[[], None], times: int) -> int:
+    """Return how many objects only a search frees, when something was done so many times."""
+
+    def settled() -> None:
+        done = threading.Event()
+        wait_until(lambda: not running.server._connections)  # noqa: SLF001 - nothing else tells
+        running.loop.call_soon_threadsafe(running.loop.call_soon, done.set)  # what was due then is done
+        done.wait(DEADLINE_SECONDS)
+
+    talk()
+    settled()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(times):
+            talk()
+        settled()
+        return gc.collect()
+    finally:
+        gc.enable()
 
 
 class TestLogs:
@@ -302,8 +417,20 @@ class TestLogs:
         assert bodies(running.say(LAST % b"b")) == [b"/b"]
         assert [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG] == []
 
-    def test_a_thousand_bad_requests_are_two_lines(self, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize("path", [b"broken", b"broken-later"])
+    def test_a_page_that_cannot_be_made_is_two_lines_however_often(
+        self, caplog: pytest.LogCaptureFixture, path: bytes
+    ) -> None:
         with Running() as running:
+            for _ in range(100):
+                assert running.say(LAST % path).startswith(b"HTTP/1.1 500 ")
+
+        first, rest = caplog.records
+        assert "RuntimeError: broken" in vars(first)["exception"]
+        assert vars(rest)["count"] == 99
+
+    def test_a_thousand_bad_requests_are_two_lines(self, caplog: pytest.LogCaptureFixture) -> None:
+        with Running(clock=lambda: 0.0) as running:
             for _ in range(1000):
                 assert running.say(b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
@@ -319,7 +446,7 @@ class TestEnd:
     def test_answers_that_are_due_are_sent(self, running: Running) -> None:
         with running.connect() as client, running.connect() as idle:
             client.sendall(GET % b"slow")
-            wait_until(lambda: any(not one.resting for one in running.server._connections))  # noqa: SLF001 - nothing else tells
+            wait_until(lambda: any(one.doing is Doing.ANSWERED for one in running.server._connections))  # noqa: SLF001 - nothing else tells
             running.end()
 
             assert bodies(all_of(client)) == [b"/slow"]

@@ -110,6 +110,27 @@ def test_credentials_come_from_files_too(tmp_path: Path, server: Server) -> None
     assert server.seen[0]["Authorization"] == f"Bearer {SECRET}"
 
 
+def test_files_are_looked_for_in_the_configurations_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    """As Prometheus does, wherever the command is given."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "password").write_text("another")
+    (tmp_path / "password").write_text(SECRET)
+    authority = Authority(tmp_path)
+    pair = authority.client("prometheus")
+    monkeypatch.chdir(elsewhere)
+    names = f"{{ca_file: {authority.cert.name}, cert_file: {pair.cert.name}, key_file: {pair.key.name}}}"
+    configured(tmp_path, f"basic_auth: {{username: ann, password_file: password}}\ntls_config: {names}").get(
+        server.url()
+    )
+    configured(tmp_path, "authorization: {credentials_file: password}").get(server.url())
+
+    basic = base64.b64encode(f"ann:{SECRET}".encode()).decode()
+    assert [seen["Authorization"] for seen in server.seen] == [f"Basic {basic}", f"Bearer {SECRET}"]
+
+
 def test_credentials_are_not_carried_elsewhere(tmp_path: Path, server: Server, other: Server) -> None:
     """Who answers with a redirection does not get others to see them."""
     server.elsewhere = other.url()

@@ -88,6 +88,14 @@ def test_each_ledger_tells_its_state() -> None:
     assert "source eu: connection refused" in text
 
 
+def test_a_first_load_tells_how_far_it_is() -> None:
+    loading, done = LedgerHealth({"main": True}, progress=0.374), LedgerHealth({"main": True}, progress=1.0)
+    text = page(**of(cost=loading, impact=done)).text
+
+    assert re.search(r"Cost ledger up\s*last read never · no values published · loading: 37%\s*main", text)
+    assert text.count("loading") == 1
+
+
 @pytest.mark.parametrize(
     ("age", "expected"),
     [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (7199, "119 min ago"), (7200, "2 h ago"), (200_000, "2 d ago"),

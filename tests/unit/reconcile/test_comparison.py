@@ -83,3 +83,12 @@ def test_figures_are_counted_by_view_in_their_order() -> None:
     assert list(comparison.by_view()) == ["utilization", "providers", "exact sums"]
     assert comparison.by_view()["utilization"] == {DIFFERENT: 1}
     assert total([comparison, comparison]) == {EQUAL: 4, DIFFERENT: 2}
+
+
+def test_what_is_lost_is_not_settled_until_it_is_compared_again() -> None:
+    comparison = Comparison("it")
+    comparison.lose("it has gone")
+    assert (comparison.incomplete, comparison.is_settled, comparison.notes) == (True, False, ["it has gone"])
+
+    comparison.compare({KEY: 1.0}, {KEY: 1.0}, {KEY: 1.0})
+    assert (comparison.incomplete, comparison.is_settled) == (False, True)

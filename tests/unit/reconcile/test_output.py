@@ -51,6 +51,19 @@ def test_only_the_first_differences_are_shown() -> None:
     assert "and 20 more; --output=json has all" in text
 
 
+def test_what_was_lost_is_no_success() -> None:
+    whole, lost = Comparison("here"), Comparison("there")
+    whole.compare({TASKS: 3.0}, {TASKS: 3.0}, {TASKS: 3.0})
+    lost.lose("it has gone")
+
+    assert click.unstyle(output.as_text([whole, lost])).endswith(
+        "\n\nthere beside the oracle\n  it has gone\n"
+        "\n1 figures compared, no difference.\n1 of 2 comparisons are incomplete."
+    )
+    found = json.loads(output.as_json([whole, lost], 1))
+    assert (found["incomplete"], [one["incomplete"] for one in found["comparisons"]]) == (1, [False, True])
+
+
 def test_json_has_everything() -> None:
     found = json.loads(output.as_json([compared()], 1))
 

@@ -186,3 +186,11 @@ def test_what_is_not_known_is_said(up: float, progress: float, expected: list[st
     )
 
     assert found.problems == expected
+
+
+def test_why_a_ledger_cannot_be_read_is_said_where_it_is_known() -> None:
+    told = samples(("ledger_up", {"ledger": "cost"}, 0.0), ("ledger_up", {"ledger": "impact"}, 1.0))
+    reasons = {"cost": "source main: no such host", "impact": "no longer so"}
+    found = figures.report(told, "7d", of_some_quests=False, reasons=reasons)
+
+    assert found.problems == ["the cost ledger cannot be read: source main: no such host"]

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 
+import pytest
+
 from exporter.report import figures, machine
 from exporter.report.samples import Samples, of_exposition
 
@@ -62,3 +64,13 @@ def test_a_page_is_read_back() -> None:
     assert [(metric.name, labels, value) for metric, labels, value in of_exposition(text)] == [
         ("ledger_up", {"ledger": "cost"}, 1.0)
     ]
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://h")', "+1", "-1+2", "@SUM(1)", "\t=1", " =1", "\uff1d1"])
+def test_no_text_is_a_formula(name: str) -> None:
+    """Whoever books a task could else run something in the spreadsheet of whoever opens the table."""
+    told = Samples([("ledger_costly_task_usd", {"task": name, "quest": "a=b"}, -1.5)])
+    (row,) = csv.DictReader(io.StringIO(machine.as_csv(told, "7d", of_some_quests=False)))
+
+    assert row["task"] == "'" + name
+    assert (row["quest"], row["value"], row["title"]) == ("a=b", "-1.5", "")

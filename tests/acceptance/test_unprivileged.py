@@ -1,0 +1,66 @@
+"""As in the image: an ordinary user without capabilities, and nothing that it may write to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests import postgres
+from tests.acceptance.conftest import LEDGERS, configure
+from tests.conftest import create_ledgers
+from tests.exporter_process import ROOT, Exporter, sample
+
+USER = 10001
+WRITING_NOTHING = ("sh", "-c", 'cd "$0" && ulimit -f 0 && exec "$@"')
+"""In a folder, with files of no byte: whatever is written to one, wherever, is an error."""
+DROPPED = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all",
+           "--no-new-privs")  # fmt: skip
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A folder that everybody may look into and nobody may write to."""
+    folder = Path(tempfile.mkdtemp(prefix="closed-"))
+    yield folder
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_it_serves_without_privileges_and_writes_nothing(pg18: postgres.Server, closed: Path) -> None:
+    """Root becomes somebody else for this; whoever else runs the tests is somebody else already."""
+    name = pg18.create_database()
+    create_ledgers(pg18.dsn(name))
+    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+        connection.execute(LEDGERS)
+    config = configure(closed / "ledger-exporter.yml", pg18.dsn(name))
+    config.chmod(0o444)
+    closed.chmod(0o555)
+    environment = {
+        "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent", "TMPDIR": str(closed),
+    }  # fmt: skip
+    drop = DROPPED if os.geteuid() == 0 else ()
+    program = (*WRITING_NOTHING, str(closed), *drop, sys.executable, "-m", "exporter")
+    with Exporter(config, program=program, environment=environment) as exporter:
+        exporter.wait_for("refreshed", cost_up=True, impact_up=True, budget_up=True)
+        status = Path(f"/proc/{exporter.process.pid}/status").read_text()
+        served = exporter.scrape()
+        page = exporter.ask("/")
+        exporter.send(signal.SIGHUP)
+        exporter.wait_for("configuration reloaded")
+        code, _ = exporter.end(signal.SIGTERM)
+    pg18.drop_database(name)
+
+    assert served[sample("ledger_up", ledger="cost")] == 1
+    assert page.status == 200
+    assert "\nCapEff:\t0000000000000000\n" in status
+    assert "\nUid:\t0\t" not in status
+    assert [file.name for file in closed.iterdir()] == ["ledger-exporter.yml"]
+    assert code == 0
