@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,10 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[1]
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
+"""For what is to happen sooner or later: long, because a machine may be slow and busy. It is waited for, not waited out."""
+SOON_SECONDS = 20.0
+"""For what is to happen soon: short of everything that it might wrongly wait for, which tests let take a minute and more."""
 
 Event = Mapping[str, Any]
 """A line of the log: time, level, logger, message and further fields."""
@@ -173,6 +177,26 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subpro
         cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
         timeout=DEADLINE_SECONDS,
     )  # fmt: skip
+
+
+@contextmanager
+def beside(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of the tests, run as a process of its own until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def outcome(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """End it, and return what it says; it must have run until now."""
+    assert process.poll() is None, "it ended while it was needed"
+    said: dict[str, Any] = json.loads(process.communicate(timeout=DEADLINE_SECONDS)[0])
+    return said
 
 
 def eventually(question: Callable[[], object], message: str, seconds: float = DEADLINE_SECONDS) -> None:

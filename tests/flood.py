@@ -1,4 +1,4 @@
-"""Clients that mean no good, as a process of its own: `python -m tests.flood HOST:PORT SECONDS`.
+"""Clients that mean no good, as a process of its own: `python -m tests.flood HOST:PORT`, until its standard input ends.
 
 They keep connections without a word, send requests by the byte, ask for much and read nothing, send nonsense and endless
 headers, break off in the middle, and all of it again as soon as they are turned away. What they did is printed as JSON.
@@ -76,8 +76,8 @@ async def again_and_again(attack: Attack, address: tuple[str, int], done: Counte
             client.close()
 
 
-async def flood(address: tuple[str, int], seconds: float) -> Counter[str]:
-    """Attack in all ways at once; return how many connections each made."""
+async def flood(address: tuple[str, int]) -> Counter[str]:
+    """Attack in all ways at once until standard input ends; return how many connections each made."""
     done: Counter[str] = Counter()
     attacks = (silent, trickling, not_reading, nonsense, endless_head, breaking_off)
     tasks = [
@@ -85,7 +85,7 @@ async def flood(address: tuple[str, int], seconds: float) -> Counter[str]:
         for attack in attacks
         for _ in range(NUMBERS[attack.__name__])
     ]
-    await asyncio.sleep(seconds)
+    await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,4 +94,4 @@ async def flood(address: tuple[str, int], seconds: float) -> Counter[str]:
 
 if __name__ == "__main__":
     host, port = sys.argv[1].rsplit(":", 1)
-    json.dump(asyncio.run(flood((host, int(port)), float(sys.argv[2]))), sys.stdout)
+    json.dump(asyncio.run(flood((host, int(port)))), sys.stdout)

@@ -27,7 +27,7 @@ import psycopg
 from psycopg import sql
 
 START_TIMEOUT_SECONDS = 60
-STOP_TIMEOUT_SECONDS = 30
+STOP_TIMEOUT_SECONDS = 60
 
 # Ends the server and removes its folder once the pipe to the tests breaks, so that tests that are killed leave nothing.
 WARDEN = """
@@ -146,6 +146,10 @@ class Server:
             else:
                 return
         raise PostgresNotStartedError(f"PostgreSQL did not start again: {_log(self)}")
+
+    def wait(self) -> None:
+        """Return once the server answers."""
+        _wait(self)
 
     def stop(self) -> None:
         """Disconnect everyone, end the server and remove its folder."""

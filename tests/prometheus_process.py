@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes one exporter every second, and its HTTP interface as Grafana uses it."""
+"""A real Prometheus that scrapes one exporter every few seconds, and its HTTP interface as Grafana uses it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Self
 from tests.exporter_process import DEADLINE_SECONDS, eventually
 
 SETTINGS = """\
-global: {{scrape_interval: 1s}}
+global: {{scrape_interval: 3s, scrape_timeout: 3s}}
 scrape_configs:
   - job_name: ledger-exporter
     static_configs: [{{targets: ["{target}"]}}]

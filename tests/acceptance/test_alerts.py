@@ -26,7 +26,7 @@ from tests.acceptance.test_prometheus import Prometheus, free_port
 from tests.conftest import create_ledgers
 from tests.exporter_process import ROOT, Exporter, eventually
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 180
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or "alertmanager"
 
 CONFIGURATION = """\
@@ -167,7 +167,7 @@ class Stage:
 
     def silenced(self) -> set[str]:
         """The names of the alerts that Alertmanager knows and keeps to itself."""
-        with urllib.request.urlopen(f"http://{self.alertmanager}/api/v2/alerts", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.alertmanager}/api/v2/alerts", timeout=DEADLINE_SECONDS) as answer:
             known = json.load(answer)
         return {alert["labels"]["alertname"] for alert in known if alert["status"]["state"] == "suppressed"}
 
@@ -186,7 +186,7 @@ def process(folder: Path, *command: str | Path) -> Iterator[None]:
 
 def is_ready(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=DEADLINE_SECONDS) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

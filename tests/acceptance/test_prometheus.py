@@ -18,7 +18,7 @@ import pytest
 from tests import postgres
 from tests.acceptance.conftest import LEDGERS, configure
 from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, eventually
+from tests.exporter_process import DEADLINE_SECONDS, ROOT, Exporter, eventually
 
 TODAY = "date_trunc('day', now() at time zone 'utc') at time zone 'utc'"
 """The beginning of the UTC day, as an instant."""
@@ -101,7 +101,7 @@ class Prometheus:
         """What an API answers, or None while there is no answer."""
         url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=DEADLINE_SECONDS) as answer:
                 return json.load(answer)["data"]
         except OSError:
             return None
@@ -141,7 +141,7 @@ def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home = folder / "home"
     shutil.copytree(ROOT / "prometheus", home)
     settings = home / "prometheus.yml"
-    settings.write_text(settings.read_text().replace("15s", "1s"))
+    settings.write_text(settings.read_text().replace("15s", "3s"))
     (home / "targets" / "alertmanager.yml").write_text("[]\n")
     with Exporter(configure(folder / "ledger-exporter.yml", database)) as exporter:
         exporter.until_ready()

@@ -6,9 +6,11 @@ import base64
 import contextlib
 import http.client
 import json
+import math
 import socket
 import ssl
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,11 +22,13 @@ import psycopg
 import pytest
 import yaml
 
+from exporter.logs import TALLY_SECONDS
+from exporter.web.authentication import FREE_FAILURES, LONGEST_WAIT_SECONDS
 from tests import postgres
 from tests.acceptance.conftest import LEDGERS, configure
 from tests.certificates import Authority, Pair
 from tests.conftest import create_ledgers
-from tests.exporter_process import Answer, Exporter, eventually, run
+from tests.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
@@ -41,9 +45,9 @@ def ask(
 ) -> Answer:
     """Make a request on a connection of its own."""
     connection = (
-        http.client.HTTPSConnection(exporter.address, context=context, timeout=30)
+        http.client.HTTPSConnection(exporter.address, context=context, timeout=DEADLINE_SECONDS)
         if context
-        else http.client.HTTPConnection(exporter.address, timeout=30)
+        else http.client.HTTPConnection(exporter.address, timeout=DEADLINE_SECONDS)
     )
     with contextlib.closing(connection):
         connection.request(method, path, headers=headers)
@@ -164,7 +168,7 @@ def _targets(folder: Path, target: str, jobs: dict[str, dict[str, Any]]) -> dict
     ]
     file = folder / "prometheus.yml"
     file.write_text(
-        yaml.safe_dump({"global": {"scrape_interval": "4s", "scrape_timeout": "4s"}, "scrape_configs": scrapes})
+        yaml.safe_dump({"global": {"scrape_interval": "6s", "scrape_timeout": "6s"}, "scrape_configs": scrapes})
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -174,7 +178,9 @@ def _targets(folder: Path, target: str, jobs: dict[str, dict[str, Any]]) -> dict
 
     def scraped() -> bool:
         try:
-            with urllib.request.urlopen(f"http://{address}/api/v1/targets?state=active", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://{address}/api/v1/targets?state=active", timeout=DEADLINE_SECONDS
+            ) as answer:
                 active = json.load(answer)["data"]["activeTargets"]
         except OSError:
             return False
@@ -213,7 +219,7 @@ class TestChanges:
     def test_an_open_connection_obeys_the_new_file(self, ledger_config: Path, folder: Folder) -> None:
         folder.configure(tls_server_config=None)
         with secured(ledger_config, folder) as exporter:
-            connection = http.client.HTTPConnection(exporter.address, timeout=30)
+            connection = http.client.HTTPConnection(exporter.address, timeout=DEADLINE_SECONDS)
             statuses = []
             for users in ({"prometheus": HASH}, {"other": HASH}, {"prometheus": HASH}):
                 folder.configure(tls_server_config=None, basic_auth_users=users)
@@ -230,7 +236,7 @@ class TestChanges:
         context = trusting(folder.authority, folder.authority.client(CLIENT))
         right = basic("prometheus", PASSWORD)
         with secured(ledger_config, folder) as exporter:
-            connection = http.client.HTTPSConnection(exporter.address, context=context, timeout=30)
+            connection = http.client.HTTPSConnection(exporter.address, context=context, timeout=DEADLINE_SECONDS)
             connection.request("GET", "/-/healthy", headers=right)
             good = connection.getresponse()
             good.read()
@@ -263,7 +269,7 @@ class TestChanges:
 def _serial(exporter: Exporter, context: ssl.SSLContext) -> object:
     host, port = exporter.address.split(":")
     with (
-        socket.create_connection((host, int(port)), timeout=30) as plain,
+        socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=host) as client,
     ):
         certificate = client.getpeercert()
@@ -329,16 +335,21 @@ class TestGuessing:
         folder.configure(tls_server_config=None)
         with secured(ledger_config, folder) as exporter:
             right = basic("prometheus", PASSWORD)
-            first = ask(exporter, None, **right).status
+            first, began = ask(exporter, None, **right).status, time.monotonic()
             guesses = [ask(exporter, None, **basic("prometheus", f"guess-{number}")) for number in range(30)]
             later = [ask(exporter, None, **right).status for _ in range(30)]
             exporter.wait_for("authentication failed")
+            seconds = time.monotonic() - began
 
+        statuses = [guess.status for guess in guesses]
+        waited_for = math.log2(1 + seconds) + seconds / LONGEST_WAIT_SECONDS  # after waits of 1, 2, 4, 8 s and so on
         assert first == 200
-        assert [guess.status for guess in guesses[:5]] == [401] * 5
-        assert [guess.status for guess in guesses].count(429) > 20
+        assert statuses[:FREE_FAILURES] == [401] * FREE_FAILURES
+        assert set(statuses) == {401, 429}
+        assert statuses.count(401) <= FREE_FAILURES + 1 + waited_for
         assert set(later) == {200}
-        assert len([event for event in exporter.events if event["msg"] == "authentication failed"]) == 1
+        lines = [event for event in exporter.events if event["msg"] == "authentication failed"]
+        assert len(lines) <= 1 + seconds / TALLY_SECONDS
 
 
 class TestSecrets:

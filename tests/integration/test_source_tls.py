@@ -14,8 +14,9 @@ import psycopg
 import pytest
 
 from tests import postgres
+from tests.acceptance.conftest import configure
 from tests.certificates import Authority, Pair
-from tests.exporter_process import eventually
+from tests.exporter_process import eventually, run
 from tests.integration.test_source import ask, refused, source
 
 ROLE = "guarded"
@@ -101,6 +102,19 @@ def test_a_database_without_tls_is_not_read(guarded: Guarded) -> None:
         assert "server does not support SSL, but SSL was required" in said(guarded.dsn())
     finally:
         guarded.shows(guarded.authority.server())
+
+
+def test_who_names_no_authority_is_told_to(guarded: Guarded, tmp_path: Path) -> None:
+    """There is none in the home folder, where libpq looks; `check` says how to name it, and then there is a connection."""
+    config, named = tmp_path / "ledger-exporter.yml", f"sslrootcert={guarded.authority.cert}"
+    said = []
+    for dsn in (guarded.dsn().replace(named, ""), guarded.dsn()):
+        configure(config, dsn)
+        ended = run("check", "--deep", f"--config.file={config}", environment={"HOME": str(tmp_path)})
+        said.append("-> add to the connection string sslrootcert=FILE" in ended.stdout)
+
+    assert said == [True, False]
+    assert "ok       the connection is encrypted" in ended.stdout
 
 
 def test_an_expired_certificate_is_refused_and_a_new_one_accepted(guarded: Guarded) -> None:

@@ -1,8 +1,9 @@
 """An hour's worth of refreshes in minutes: `python -m tests.soak [SECONDS]`, as `make soak` does.
 
-While the platform books and prunes, clients scrape in every format, connections are ended and configurations are
-reloaded, good ones and bad ones, nothing may grow: memory, descriptors, threads, connections to the database. Figures are
-printed as JSON; the exit code is 1 for a leak, a lost request or a wrong figure.
+While the platform books and prunes, 500 scrapers scrape once a second and some clients all the time in every format,
+connections are ended and configurations are reloaded, good ones and bad ones, nothing may grow: memory, descriptors, threads,
+connections to the database. Figures are printed as JSON; the exit code is 1 for a leak, a lost request, a slow scrape or a
+wrong figure.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from tests import postgres
 from tests.acceptance.conftest import LEDGERS, configure
 from tests.acceptance.faults.scene import as_published, snapshot_instant
 from tests.conftest import create_ledgers
-from tests.exporter_process import Exporter, sample
+from tests.exporter_process import Exporter, beside, outcome, sample
 from tests.integration.test_incremental import check
 
 SECONDS = 180.0
 INTERVAL = "100ms"
 CLIENTS = 20
+SCRAPERS = 500
+SLOWEST_SECONDS = 0.05
+"""What 99 of 100 scrapes of the scrapers have to stay below."""
 WARM_UP_SHARE = 1 / 3
 MOST_BYTES = 4 << 20
 """How much more memory may be in use at the end than after the warm-up: allocators do not give back every page."""
@@ -172,11 +176,15 @@ def soak(seconds: float) -> dict[str, Any]:
         exporter = stack.enter_context(Exporter(config))
         exporter.until(lambda scrape: scrape.get(sample("ledger_up", ledger="cost")) == 1)
         uses: list[Use] = []
-        with loaded(load, exporter, dsn, config) as platform:
+        with (
+            loaded(load, exporter, dsn, config) as platform,
+            beside("tests.scrapers", exporter.address, str(SCRAPERS)) as scrapers,
+        ):
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(0.5)
                 uses.append(use(exporter, platform))
+            scrapes = outcome(scrapers)
         exporter.until(lambda scrape: scrape[sample("ledger_up", ledger="cost")] == 1)
         rested = time.time()
         scrape = exporter.until(lambda scrape: scrape[sample("ledger_snapshot_timestamp_seconds")] > rested)
@@ -191,6 +199,7 @@ def soak(seconds: float) -> dict[str, Any]:
         "refreshes_as_hours_at_15s": round(refreshes * 15 / 3600, 1),
         "requests_served": dict(load.served),
         "requests_lost": len(load.lost),
+        "scrapers": {"number": SCRAPERS, **scrapes},
         "bookings": load.done["book"],
         "disconnections": load.done["disconnect"],
         "reloads": load.done["reload"],
@@ -199,7 +208,7 @@ def soak(seconds: float) -> dict[str, Any]:
         "bytes_grown": last.memory_bytes - first.memory_bytes,
         "wrong_figures": wrong,
         "tracebacks": sum("exception" in event for event in exporter.events),
-        "problems": _problems(first, last, load, wrong),
+        "problems": _problems(first, last, load, scrapes, wrong),
     }
 
 
@@ -212,7 +221,7 @@ def _differences(dsn: str, scrape: Any) -> int:
     return 0
 
 
-def _problems(first: Use, last: Use, load: Load, wrong: int) -> list[str]:
+def _problems(first: Use, last: Use, load: Load, scrapes: dict[str, Any], wrong: int) -> list[str]:
     found = []
     if last.memory_bytes - first.memory_bytes > MOST_BYTES:
         found.append("memory has grown")
@@ -222,8 +231,10 @@ def _problems(first: Use, last: Use, load: Load, wrong: int) -> list[str]:
         found.append("threads are left")
     if last.connections > 2:
         found.append("connections to the database are left open")
-    if load.lost or set(load.served) != {200}:
+    if load.lost or set(load.served) != {200} or scrapes["lost"]:
         found.append(f"requests were lost: {load.lost[:3]}")
+    if scrapes["p99_seconds"] > SLOWEST_SECONDS:
+        found.append("scrapes are slow")
     if wrong:
         found.append("figures are wrong")
     return found

@@ -16,7 +16,7 @@ from exporter import scheduler as scheduling
 from exporter.scheduler import Scheduler, trigger
 from tests.exporter_process import eventually
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 NEVER = timedelta(days=1)
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 4, 11, tzinfo=UTC)

@@ -56,4 +56,4 @@ def scene(
         exporter.until(lambda scrape: all(scrape.get(sample("ledger_up", ledger=each)) for each in ("cost", "budget")))
         platform = Platform(server.dsn(database))
         with Witness(exporter, platform) as witness, platform:
-            yield Scene(server, database, exporter, platform, witness)
+            yield Scene(server, database, config, exporter, platform, witness)

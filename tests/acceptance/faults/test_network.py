@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from tests import postgres
-from tests.acceptance.faults.scene import Scene, as_published, configure, furnish, snapshot_instant
-from tests.exporter_process import ROOT, Exporter, sample
+from tests.acceptance.faults.scene import TIMEOUT_SECONDS, Scene, as_published, configure, furnish, snapshot_instant
+from tests.exporter_process import ROOT, Exporter, eventually, sample
 from tests.integration.test_incremental import check
 from tests.proxy import Proxy
+
+GIVEN_UP = f"no answer within {TIMEOUT_SECONDS} s"
 
 
 def test_cut(scene: Scene, network: Proxy) -> None:
@@ -20,12 +22,12 @@ def test_cut(scene: Scene, network: Proxy) -> None:
 
 def test_black_holed(scene: Scene, network: Proxy) -> None:
     """Packets go nowhere and nobody is told: the exporter gives up by its own clock, and no thread waits for ever."""
-    scene.endures(network.swallow, network.mend, says="no answer within 1 s")
+    scene.endures(network.swallow, network.mend, says=GIVEN_UP)
 
 
 def test_too_slow(scene: Scene, network: Proxy) -> None:
     """Every answer comes, too late."""
-    scene.endures(lambda: network.drag(seconds_a_piece=0.4), network.mend, says="no answer within 1 s")
+    scene.endures(lambda: network.drag(seconds_a_piece=1), network.mend, says=GIVEN_UP)
 
 
 def test_slow(scene: Scene, network: Proxy) -> None:
@@ -41,9 +43,10 @@ def test_byte_by_byte(server: postgres.Server, tmp_path: Path) -> None:
         assert network.stdout is not None
         port = int(network.stdout.readline())
         dsn = f"host=127.0.0.1 port={port} sslmode=disable user=postgres dbname={database}"
-        with Exporter(configure(tmp_path / "c.yml", dsn, timeout="20s")) as exporter:
+        with Exporter(configure(tmp_path / "c.yml", dsn, timeout="2m")) as exporter:
             passes = sample("ledger_refreshes_total", ledger="cost")
-            scrape = exporter.until(lambda scrape: scrape.get(passes, 0) >= 4)
+            eventually(lambda: exporter.scrape().get(passes, 0) >= 4, "it does not refresh", seconds=300)
+            scrape = exporter.scrape()
             assert scrape[sample("ledger_refresh_failures_total", ledger="cost")] == 0
             check([server.dsn(database)], snapshot_instant(scrape), as_published(scrape))
         network.communicate()

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -19,13 +20,16 @@ import psycopg
 import pytest
 
 from tests.acceptance.faults.scene import LEDGERS, as_published, snapshot_instant
-from tests.exporter_process import ROOT, Exporter, eventually, sample
+from tests.exporter_process import DEADLINE_SECONDS, ROOT, SOON_SECONDS, Exporter, eventually, sample
 from tests.integration.test_incremental import check
 
 MEGABYTE = 1 << 20
-MOMENTS = [0.2 * step for step in range(12)]
-"""Seconds after the start: while Python starts, imports, connects, reads, serves."""
+MOMENTS = [0.15 * step for step in range(12)]
+"""While Python starts, imports, connects, reads, serves: as shares of the time from its start to its first pass."""
 MODELS = 200_000
+SLOWLY = "tokens_in + coalesce(length(pg_sleep(0.00001)::text), 0)"
+"""So that some ten thousand rows take seconds."""
+LOADED = sample("ledger_first_load_progress_ratio", ledger="cost")
 
 
 def is_up(exporter: Exporter) -> None:
@@ -48,26 +52,36 @@ def command(config: Path) -> list[str]:
     return [sys.executable, "-m", "exporter", "serve", *options]
 
 
+def starts_within(config: Path) -> float:
+    """Return how many seconds an exporter needs for its start and its first pass."""
+    began = time.monotonic()
+    with Exporter(config) as exporter:
+        exporter.until_ready()
+        return time.monotonic() - began
+
+
 def ended_after(command: list[str], seconds: float) -> tuple[int, float, str]:
     """Start an exporter and tell it to end some time later: its exit code, how long it took, and what it said."""
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     threading.Event().wait(seconds)
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=DEADLINE_SECONDS)
     return process.returncode, time.monotonic() - began, said
 
 
-def test_sigterm_at_any_moment(command: list[str], platform: psycopg.Connection[Any]) -> None:
+def test_sigterm_at_any_moment(config: Path, command: list[str], platform: psycopg.Connection[Any]) -> None:
     """Exit code 0 once it serves; before, it ends by the signal. Soon, without a traceback, and nothing stays behind."""
+    start = starts_within(config)
     with ThreadPoolExecutor(3) as at_once:
-        ends = list(at_once.map(lambda moment: ended_after(command, moment), MOMENTS))
+        ends = list(at_once.map(lambda moment: ended_after(command, moment * start), MOMENTS))
 
     for code, seconds, said in ends:
         assert code == 0 if '"listening"' in said else code in {0, -signal.SIGTERM}
-        assert seconds < 3
+        assert seconds < SOON_SECONDS
         assert "Traceback" not in said
         assert '"level": "error"' not in said
+    assert statistics.median(seconds for _, seconds, _ in ends) < 3
     assert -signal.SIGTERM in {code for code, _, _ in ends}, "no moment was early enough"
     eventually(lambda: backends(platform) == 0, "connections stay behind")
 
@@ -90,21 +104,47 @@ def _handles(pid: int, number: int) -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
-def test_sigkill_at_any_moment(config: Path, dsn: str, platform: psycopg.Connection[Any]) -> None:
+def test_sigkill_at_any_moment(config: Path, dsn: str, command: list[str], platform: psycopg.Connection[Any]) -> None:
     """The next process has the same port and the same figures at once, and no connection of the dead one stays."""
     with socket.create_server(("127.0.0.1", 0)) as found:
-        address = f"127.0.0.1:{found.getsockname()[1]}"
-    for moment in (0.0, 0.05, 0.35):
-        with Exporter(config, f"--web.listen-address={address}") as exporter:
+        listen = f"--web.listen-address=127.0.0.1:{found.getsockname()[1]}"
+
+    for moment in (lambda: True, lambda: backends(platform)):  # before it has loaded; while it connects
+        process = subprocess.Popen([*command, listen], cwd=ROOT, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        try:
+            eventually(moment, "it does not connect")
+        finally:
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+    for seconds in (0.0, 0.05, 0.35):
+        with Exporter(config, listen) as exporter:
             exporter.until_ready()
-            threading.Event().wait(moment)
+            threading.Event().wait(seconds)
             code, _ = exporter.end(signal.SIGKILL)
         assert code == -signal.SIGKILL
-    with Exporter(config, f"--web.listen-address={address}") as exporter:
+    platform.execute(
+        "insert into cost_ledger (id, created_at, provider, task_id, tokens_in, cost_usd)"
+        " select 1000 + n, now() - n * interval '1 minute', 'glm', 'task ' || n, 1, 1 from generate_series(1, 30000) as n"
+    )
+    with Exporter(slowed(config), listen) as exporter:
+        eventually(lambda: any("cost_loaded" in event for event in exporter.events), "it is loaded at once")
+        exporter.end(signal.SIGKILL)
+    with Exporter(config, listen) as exporter:
         is_up(exporter)
-        scrape = exporter.scrape()
+        scrape = exporter.until(lambda scrape: scrape[LOADED] == 1)
         check([dsn], snapshot_instant(scrape), as_published(scrape))
         eventually(lambda: backends(platform) == 1, "connections stay behind")
+
+
+def slowed(config: Path) -> Path:
+    """The same configuration, by which rows of the cost ledger are read slowly."""
+    found = config.with_name("slowly.yml")
+    found.write_text(
+        config.read_text().replace(
+            "cost: {source: main}", f"cost: {{source: main, columns: {{tokens_in: {SLOWLY!r}}}}}"
+        )
+    )
+    return found
 
 
 def test_the_disk_of_the_log_is_full(config: Path) -> None:
@@ -115,7 +155,7 @@ def test_the_disk_of_the_log_is_full(config: Path) -> None:
 
     def passes() -> float:
         try:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=DEADLINE_SECONDS) as answer:
                 (found,) = re.findall(
                     r'^ledger_refreshes_total{ledger="cost"} (\S+)$', answer.read().decode(), re.MULTILINE
                 )
@@ -131,7 +171,7 @@ def test_the_disk_of_the_log_is_full(config: Path) -> None:
         before = passes()
         eventually(lambda: passes() >= before + 3, "it does not go on")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
     finally:
         process.kill()
 
