@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```(?:sh|bash|shell|console)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:\A|\n\n)((?: {4}|\t)\s*\S.*)")
+INLINE = re.compile(r"`((?:make|docker|pipx|psql|python|systemctl|kubectl|promtool|ledger-exporter) [^`\n]+)`")
 HEREDOC = re.compile(r"<<'?(\w+)'?.*?\n.*?^\1$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"(?:[\w./-]*/)?ledger-exporter")
 ASSIGNMENT = re.compile(r"^[A-Z_]+=\S* ")
@@ -15,13 +19,47 @@ ASSIGNMENT = re.compile(r"^[A-Z_]+=\S* ")
 
 def commands_of(page: Path) -> list[str]:
     """The commands in the shell blocks of a page, each in one line, without comments and variables set before them."""
+    return [command for _, block in BLOCK.findall(page.read_text()) for command in commands_in(block)]
+
+
+def commands_in(block: str) -> list[str]:
+    """The commands of a shell block."""
     found = []
-    for _, block in BLOCK.findall(page.read_text()):
-        text = HEREDOC.sub("", block).replace("\\\n", " ")
-        for line in text.splitlines():
-            command = re.sub(r"(^|\s)#.*$", "", line).strip()
-            while ASSIGNMENT.match(command):
-                command = ASSIGNMENT.sub("", command, count=1).strip()
-            if command:
-                found.append(re.sub(r"\s+", " ", command))
+    for line in HEREDOC.sub("", block).replace("\\\n", " ").splitlines():
+        command = re.sub(r"(^|\s)#.*$", "", line).strip()
+        while ASSIGNMENT.match(command):
+            command = ASSIGNMENT.sub("", command, count=1).strip()
+        if command:
+            found.append(re.sub(r"\s+", " ", command))
     return found
+
+
+def mentioned_in(page: Path) -> list[str]:
+    """The commands that stand in the text of a page, and in its tables."""
+    return INLINE.findall(FENCED.sub("", page.read_text()))
+
+
+def indented_in(page: Path) -> list[str]:
+    """The first lines of blocks that are code by their indentation alone, where no language tells what they are."""
+    return INDENTED.findall(FENCED.sub("", page.read_text()))
+
+
+def section_of(page: Path, title: str) -> str:
+    """The text below a heading of the second level, up to the next."""
+    return page.read_text().split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def parts_of(command: str) -> list[str]:
+    """The single commands that a line joins by pipes and the like, without quotes and without redirections."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars="|&;<>")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    parts: list[list[str]] = [[]]
+    words = iter(lexer)
+    for word in words:
+        if set(word) <= set("<>"):
+            next(words)
+        elif set(word) <= set("|&;"):
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return [" ".join(part) for part in parts if part]

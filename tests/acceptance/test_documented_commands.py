@@ -1,11 +1,18 @@
-"""The commands of the documentation that end by themselves, run by a shell as a reader would run them, page by page."""
+"""The commands of the documentation that need no more than a ledger, run by a shell as a reader would run them, page by page.
+
+Those of the README's installation are followed by `test_readme.py`; what is run nowhere stands in
+`tests/unit/test_documented_commands.py`, with the reason.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,16 +21,27 @@ import pytest
 
 from tests import postgres
 from tests.acceptance.conftest import LEDGERS, configure
+from tests.acceptance.test_alerts import is_ready, process
+from tests.acceptance.test_prometheus import free_port
 from tests.conftest import create_ledgers
 from tests.documented import PAGES, PROGRAM, ROOT, commands_of
-from tests.exporter_process import Exporter
+from tests.exporter_process import Exporter, eventually
 
 ENDING = {"backfill", "check", "reconcile", "report"}
-NEXT_TO_OURS = "promtool tsdb"
-"""What takes what ours has written."""
+BESIDE_OURS = re.compile(
+    r"curl |export |promtool tsdb |for day in history/|kubectl kustomize |sed -i |install |cp deploy/|make help$"
+)
+"""What the documentation has done around the program, where no root, engine or cluster is needed for it."""
 
-ELSEWHERE = "--to-url="
-"""Receivers for these are run by `tests/acceptance/test_backfill.py`."""
+NEEDS_A_CLUSTER = re.compile(r" \| kubectl (-n \S+ )?apply -f -$")
+"""What takes manifests from a pipe. What would go into it is built."""
+
+FOLLOWED_ELSEWHERE = ROOT / "README.md"
+
+KUBECTL = '#!/bin/sh\n[ "$1" = kustomize ] && shift && exec kustomize build "$@"\n'
+"""Kustomize as kubectl has it, where there is no kubectl."""
+
+OUT_OF_ORDER = "storage: {tsdb: {out_of_order_time_window: 90d}}"
 
 QUEST = """
 insert into quest_budget_allocations
@@ -31,21 +49,23 @@ select 'tau-spread', 'Tau Spread Atlas', (now() at time zone 'utc')::date - age,
 """
 
 
-def is_run(command: str) -> bool:
-    """Tell whether a command ends by itself and needs nothing but a ledger."""
+def is_run(page: Path, command: str) -> bool:
+    """Tell whether a command of a page is run in this module."""
     program, *arguments = command.split()
     ours = PROGRAM.fullmatch(program) and arguments and arguments[0] in ENDING
-    return bool(ours or command.startswith(NEXT_TO_OURS)) and ELSEWHERE not in command
+    return page != FOLLOWED_ELSEWHERE and bool(ours or BESIDE_OURS.match(command))
 
 
 SCRIPTS = {
-    page.relative_to(ROOT).as_posix(): commands for page in PAGES if (commands := [*filter(is_run, commands_of(page))])
+    page.relative_to(ROOT).as_posix(): commands
+    for page in PAGES
+    if (commands := [command for command in commands_of(page) if is_run(page, command)])
 }
 
 
 @pytest.fixture(scope="module")
 def place(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a configuration in it, for a ledger that has what the documentation names."""
+    """A folder with a configuration and a copy of this repository's files, for a ledger with what the documentation names."""
     folder = tmp_path_factory.mktemp("documented")
     name = pg18.create_database()
     create_ledgers(pg18.dsn(name))
@@ -54,43 +74,115 @@ def place(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> It
         connection.execute(QUEST)
     configure(folder / "ledger-exporter.yml", pg18.dsn(name))
     (folder / "web.yml").write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
-    (folder / "prometheus").mkdir()
+    (folder / "ca.pem").write_text("a certificate\n")
+    (folder / "units").mkdir()
+    for part in ("deploy", "prometheus", "grafana/dashboards"):
+        shutil.copytree(ROOT / part, folder / part)
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "bin").mkdir()
+    if not shutil.which("kubectl"):
+        (folder / "bin" / "kubectl").write_text(KUBECTL)
+        (folder / "bin" / "kubectl").chmod(0o755)
     yield folder
     pg18.drop_database(name)
 
 
 @pytest.fixture(scope="module")
-def names(place: Path) -> Iterator[Mapping[str, str]]:
-    """What stands in the documentation for a place of the reader's own, and what it is here."""
+def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A VictoriaMetrics and a Prometheus that take what is written to them, as the page on backfilling starts them."""
+    folder = tmp_path_factory.mktemp("receivers")
+    settings = folder / "prometheus.yml"
+    settings.write_text(OUT_OF_ORDER)
+    victoria, prometheus = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    with ExitStack() as running:
+        running.enter_context(process(
+            folder, "victoria-metrics", f"-httpListenAddr={victoria}", f"-storageDataPath={folder / 'victoria'}",
+        ))  # fmt: skip
+        running.enter_context(process(
+            folder, "prometheus", f"--config.file={settings}", f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={prometheus}", "--web.enable-remote-write-receiver",
+        ))  # fmt: skip
+        for address in (victoria, prometheus):
+            eventually(lambda address=address: is_ready(address), f"{address} is not ready; its log is in {folder}")
+        yield {"http://127.0.0.1:8428": f"http://{victoria}", "http://127.0.0.1:9090": f"http://{prometheus}"}
+
+
+@pytest.fixture(scope="module")
+def names(place: Path, receivers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """What stands in the documentation for a place of the reader's own, and what it is here; days are fewer."""
     with Exporter(place / "ledger-exporter.yml") as running:
         running.until_ready()
         now = datetime.now(UTC)
         yield {
-            "2026-04-01": f"{now - timedelta(days=8):%Y-%m-%d}",
+            "2026-04-01": f"{now - timedelta(days=2):%Y-%m-%d}",
             "2026-06-01T09:30:00Z": f"{now - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+            "--from=365d": "--from=5d",
+            "--from=60d": "--from=12h",
             "http://127.0.0.1:9851": f"http://{running.address}",
+            **receivers,
             "/etc/ledger-exporter/web.yml": str(place / "web.yml"),
-            "/var/lib/prometheus": str(place / "prometheus"),
+            "/etc/ledger-exporter": str(place / "etc/ledger-exporter"),
+            "/etc/systemd/system": str(place / "units"),
+            "/var/lib/prometheus": str(place / "tsdb"),
+            ".venv/bin/python": sys.executable,
         }
+
+
+def shell(script: str, place: Path, names: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run commands in the place, with the names that things have here; what they ask for is `secret`."""
+    for written, here in names.items():
+        script = script.replace(written, here)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:{place / 'bin'}"
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=place, input="secret\n", start_new_session=True,
+        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("page", SCRIPTS)
 def test_it_does_what_the_page_says(page: str, place: Path, names: Mapping[str, str]) -> None:
     """In the order of the page, each to its end, and without an error."""
-    script = "\n".join(SCRIPTS[page])
-    for written, here in names.items():
-        script = script.replace(written, here)
+    script = "\n".join(NEEDS_A_CLUSTER.sub("", command) for command in SCRIPTS[page])
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=place, env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = shell(script, place, names)
 
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
-    assert done.stdout
+    assert done.stdout or not any(PROGRAM.match(command) for command in SCRIPTS[page])
+
+
+def test_the_service_finds_its_files(place: Path, names: Mapping[str, str]) -> None:
+    """After the commands of its page, which make the folder too; the password is for its owner alone."""
+    shutil.rmtree(place / "etc", ignore_errors=True)
+    assert shell("\n".join(SCRIPTS["docs/systemd.md"]), place, names).returncode == 0
+    password = place / "etc/ledger-exporter/password"
+
+    assert (password.read_text(), password.stat().st_mode & 0o777) == ("secret\n", 0o600)
+    assert (place / "etc/ledger-exporter/ca.pem").stat().st_mode & 0o004
+    assert (place / "units/ledger-exporter.service").exists()
+
+
+def test_who_asks_right_after_the_start_is_answered_once_there_is_something_to_say(place: Path) -> None:
+    """The service is started when its program is, which has not opened its port by then."""
+    (command,) = (command for command in SCRIPTS["docs/systemd.md"] if command.startswith("curl "))
+    address = f"127.0.0.1:{free_port()}"
+    asking = subprocess.Popen(["bash", "-c", command.replace("127.0.0.1:9851", address)], stdout=subprocess.PIPE)
+    with Exporter(place / "ledger-exporter.yml", f"--web.listen-address={address}"):
+        said, _ = asking.communicate()
+
+    assert (asking.returncode, said) == (0, b"ledger-exporter is ready\n")
+
+
+def test_alerts_link_to_the_grafana_that_is_named(place: Path, names: Mapping[str, str]) -> None:
+    """After the command of the runbooks' page."""
+    assert shell("\n".join(SCRIPTS["docs/runbooks/README.md"]), place, names).returncode == 0
+    rules = "".join(file.read_text() for file in (place / "prometheus/rules").glob("*.yml"))
+
+    assert "https://grafana.example.org/d/" in rules
+    assert "localhost:3000" not in rules
 
 
 def test_they_are_found() -> None:
-    """Each page of a command has one."""
-    assert {"docs/backfill.md", "docs/check.md", "docs/reconcile.md", "docs/report.md"} <= SCRIPTS.keys()
+    """Each page of a command has one, and so has each page on running it somewhere."""
+    commands = {"docs/backfill.md", "docs/check.md", "docs/reconcile.md", "docs/report.md"}
+
+    assert commands | {"docs/kubernetes.md", "docs/systemd.md", "docs/runbooks/README.md"} <= SCRIPTS.keys()

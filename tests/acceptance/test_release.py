@@ -56,13 +56,25 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 @pytest.fixture(scope="module")
-def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, installed from the wheel with pipx and with the locked versions of what it needs."""
+def rebuilt(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel that pip builds from the source distribution, as it does for those who install that."""
+    folder = tmp_path_factory.mktemp("rebuilt")
+    run(
+        sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}",
+        release.source, cwd=folder,
+    )  # fmt: skip
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(rebuilt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, installed with pipx from the rebuilt wheel and with the locked versions of what it needs."""
     home = tmp_path_factory.mktemp("pipx")
     constraints = home / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}{marker}\n" for name, version, marker in locked()))
     run(
-        sys.executable, "-m", "pipx", "install", release.wheel, f"--pip-args=--constraint={constraints}",
+        sys.executable, "-m", "pipx", "install", rebuilt, f"--pip-args=--constraint={constraints}",
         cwd=home, PIPX_HOME=str(home / "home"), PIPX_BIN_DIR=str(home / "bin"), PIPX_MAN_DIR=str(home / "man"),
     )  # fmt: skip
     return home / "bin" / "ledger-exporter"
@@ -99,16 +111,29 @@ def test_both_archives_hold_every_file_of_the_package_and_no_test(release: Relea
         assert any(name.endswith("LICENSE") for name in files(archive))
 
 
-def test_the_source_distribution_builds_the_same_wheel(release: Release, tmp_path: Path) -> None:
+def test_the_source_distribution_builds_the_same_wheel(release: Release, rebuilt: Path) -> None:
     """Who builds from source gets what was released."""
-    run("tar", "--extract", f"--file={release.source}", cwd=tmp_path)
-    (tree,) = tmp_path.iterdir()
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "again", cwd=tree)
-
-    with zipfile.ZipFile(next((tree / "again").iterdir())) as again, zipfile.ZipFile(release.wheel) as wheel:
+    with zipfile.ZipFile(rebuilt) as again, zipfile.ZipFile(release.wheel) as wheel:
         names = [name for name in again.namelist() if not name.endswith("RECORD")]
         assert {name: again.read(name) for name in names} == {name: wheel.read(name) for name in names}
         assert set(again.namelist()) == set(wheel.namelist())
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (("check", "--deep"), "impact"),
+        (("report", "--output=json"), '"waste"'),
+        (("reconcile",), "no difference"),
+        (("backfill", "--from=2d", "--step=6h", "--output=-"), "# EOF"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_the_installed_program_does_all_it_can(
+    installed: Path, config: Path, tmp_path: Path, command: tuple[str, ...], word: str
+) -> None:
+    """Each command, against a ledger, without anything of the source tree."""
+    assert word in run(installed, *command, f"--config.file={config}", cwd=tmp_path)
 
 
 def test_the_installed_program_serves_a_ledger(installed: Path, config: Path) -> None:

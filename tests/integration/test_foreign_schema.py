@@ -205,6 +205,18 @@ def test_every_recipe_is_run() -> None:
     assert [title for title, blocks in SECTIONS.items() if blocks["sql"] and blocks["yaml"]] == list(RECIPES)
 
 
+def test_a_part_of_a_month_is_exact_on_every_version(platform: psycopg.Connection[Any]) -> None:
+    """`extract` is `date_part`, a binary fraction, on PostgreSQL 13; what money is divided by is numeric there too."""
+    create(platform, "Budgets per month")
+    expression = mapping("Budgets per month")["ledgers"]["budget"]["columns"]["allocated_usd"]
+    old = re.sub(r"extract\((\w+) from ", r"date_part('\1', ", expression)
+
+    assert old != expression
+    assert platform.execute(f"select distinct pg_typeof({old})::text from monthly_budgets".encode()).fetchall() == [
+        ("numeric",)
+    ]
+
+
 @pytest.mark.parametrize("title", RECIPES)
 def test_it_publishes_what_the_reference_schema_does(
     figures: Ask, platform: psycopg.Connection[Any], title: str

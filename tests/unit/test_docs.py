@@ -29,12 +29,15 @@ NO_METRICS = {"ledger_exporter"}
 
 SERVE = cli.commands["serve"]
 FOREIGN_OPTIONS = {
+    "curl": {"--fail", "--retry", "--retry-delay", "--retry-connrefused"},
     "docker": {"--build", "--volumes", "--tag", "--read-only", "--publish", "--env", "--volume"},
-    "pip": {"--require-hashes", "--no-deps"},
+    "kubectl": {"--from-file", "--load-restrictor"},
+    "pip": {"--require-hashes", "--no-deps", "--no-build-isolation"},
     "psql": {"--dbname", "--file", "--command"},
     "mypy": {"--strict"},
     "promtool": {"--max-block-duration"},
-    "prometheus": {"--web.enable-remote-write-receiver"},
+    "prometheus": {"--web.enable-remote-write-receiver", "--storage.tsdb.retention.time"},
+    "tests.replay": {"--seed"},
 }
 """Options in the documentation that are another program's."""
 
@@ -250,6 +253,45 @@ def test_every_option_named_exists(page: Path) -> None:
     named = set(re.findall(r"(?<![\w`|-])`?(--[a-z][a-z.-]*[a-z])", page.read_text()))
 
     assert set() == named - options - set().union(*FOREIGN_OPTIONS.values())
+
+
+EXAMPLES = (*sorted((ROOT / "deploy").rglob("*.yml")), *PAGES)
+VERIFYING = re.compile(r"sslmode=verify-(?:full|ca)\b[^\s\"`]*(?: sslrootcert=\S+)?")
+UNVERIFIED = ("sslmode=require", "sslmode=allow", "sslmode=disable")
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_whoever_verifies_the_database_says_by_whose_word(file: Path) -> None:
+    """By default libpq looks for the authority's certificate in a home folder, which no service and no container has."""
+    text = re.sub(r"`[^`\n]*`", "", file.read_text())  # in running text it is the setting that is meant
+
+    assert [found for found in VERIFYING.findall(text) if "sslrootcert=/" not in found] == []
+    assert [mode for mode in UNVERIFIED if mode in text] == []
+
+
+@pytest.mark.parametrize("page", NAMED)
+def test_patterns_for_numbers_find_numbers(page: Path) -> None:
+    """What the documentation offers against text that is no number lets nothing through that a cast refuses."""
+    for pattern in re.findall(r"~ '(\^[^']+)'", page.read_text()):
+        assert all(re.search(pattern, number) for number in ("0", "12", "-0.25", "3.75"))
+        assert not any(re.search(pattern, text) for text in ("", ".", "-", "1.2.3", "1.", "n/a", "--1"))
+
+
+def _indexes(text: str) -> set[tuple[str, str]]:
+    """The relations and columns that indexes are created on; order is left out."""
+    return set(re.findall(r"create index on (\w+) \((\w+)(?: desc)?\)", text))
+
+
+@pytest.mark.parametrize("name", ["citus", "cockroachdb", "timescaledb", "yugabytedb"])
+def test_examples_create_every_index_that_is_due(name: str) -> None:
+    """Those of the page on scaling; TimescaleDB has two of them by itself."""
+    made_by_itself = (
+        {("cost_ledger", "created_at"), ("impact_ledger", "created_at")} if name == "timescaledb" else set()
+    )
+    always = _indexes((ROOT / "docs" / "scaling.md").read_text().split("\n## Indexes\n")[1].split("\n## ")[0])
+
+    assert len(always) == 4
+    assert always - made_by_itself <= _indexes((ROOT / "deploy" / "examples" / f"{name}.yml").read_text())
 
 
 def test_role_grants_what_the_exporter_reads() -> None:

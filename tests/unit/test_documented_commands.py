@@ -1,6 +1,7 @@
-"""Every command of the documentation is accounted for: run by a named test, tried here, or somebody else's, with a reason.
+"""Every command of the documentation is accounted for, in one way: run as it stands, stood for by another test, or not run.
 
-Those of our own that end by themselves are run as they stand by `tests/acceptance/test_documented_commands.py`.
+Run are those of `tests/acceptance/test_documented_commands.py` and `tests/acceptance/test_readme.py`, which take them from the
+pages. What stands for a command proves less than the command does, and says what not.
 """
 
 from __future__ import annotations
@@ -10,56 +11,64 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import bcrypt
 import click
 import pytest
 
 from exporter.cli import cli
-from tests.documented import PAGES, PROGRAM, ROOT, commands_of
+from tests.acceptance.test_documented_commands import NEEDS_A_CLUSTER, is_run
+from tests.acceptance.test_readme import FOLLOWED
+from tests.documented import PAGES, PROGRAM, ROOT, commands_of, indented_in, mentioned_in, parts_of
 
-HERE = "tests/unit/test_documented_commands.py::test_every_command_is_accounted_for"
-IMAGE = "tests/acceptance/test_compose.py::test_the_tools_accept_the_configuration"
-INSTALLED = "tests/acceptance/test_release.py::installed"
-SERVED = "tests/acceptance/test_serve.py::test_metrics_are_text_unless_asked_otherwise"
-THE_PAST = "tests/acceptance/test_backfill.py::test_prometheus_serves_what_was_spent_before_it_was_installed"
+COMPOSE = "tests/acceptance/test_compose.py::test_compose_accepts_the_file"
+RELEASE = "tests/acceptance/test_release.py::installed"
 
-PROVEN = {
-    r"psql .*--file=docs/role\.sql": "tests/integration/test_role.py::test_the_role_is_enough_for_a_refresh",
-    r"docker build|docker compose (up|down)|docker run": IMAGE,
-    r"(/opt/ledger-exporter|venv)/bin/pip install|python3 -m venv|pipx install": INSTALLED,
-    r"curl .*(/metrics|/-/ready)": SERVED,
-    r"promtool tsdb create-blocks-from": THE_PAST,
-    r"kubectl kustomize": "tests/unit/deploy/test_kubernetes.py::test_what_is_applied_is_valid",
-    r"\.venv/bin/python -m pytest|HYPOTHESIS_EXAMPLES": HERE,
+STOOD_FOR = {
+    r"docker compose (up|down)": (COMPOSE, "the file is valid; no container is started, for want of an engine"),
+    r"pipx install( \.)?$": (RELEASE, "a wheel is installed instead of the checkout, with locked versions"),
+    r"make dashboards": ("tests/unit/grafana/test_generated.py::test_committed_dashboards_are_as_generated", "compared"),
+    r"make manifests": ("tests/unit/deploy/test_kubernetes.py::test_the_committed_file_is_as_generated", "compared"),
+    r"make docs-pages": ("tests/unit/test_docs.py::test_generated_page_is_as_generated", "compared, not written"),
+    r"make docs": ("tests/unit/deploy/test_site.py::test_a_sound_documentation_builds_without_a_word", "a small site"),
+    r"make release": ("tests/acceptance/test_release.py::release", "the script, into another folder"),
+    r"make audit": ("tests/unit/test_requirements.py::test_an_audit_that_reaches_nobody_says_so", "no database is asked"),
+    r"make demo|ledger-exporter demo": (
+        "tests/integration/test_demo.py::test_the_demo_runs_is_scraped_and_leaves_nothing", "a small platform, a free port"),
+    r"make fuzz": ("tests/unit/test_fuzz.py::test_it_fuzzes_at_random_and_by_coverage", "for a moment"),
+    r"ledger-exporter( serve)?( --config\.file=ledger-exporter\.yml)?$": (
+        "tests/acceptance/test_serve.py::test_metrics_are_text_unless_asked_otherwise", "on a free port"),
+    r"ledger-exporter --web\.config\.file=": (
+        "tests/acceptance/test_web_security.py::secured", "with another file, on a free port"),
+    r"python -m exporter\.web\.healthy": ("tests/acceptance/test_healthy.py::check", "of an exporter on a free port"),
+    r"python -c import bcrypt": (
+        "tests/unit/test_documented_commands.py::test_the_line_that_makes_a_password_does", "without a terminal"),
+}  # fmt: skip
+"""Commands in whose place another test runs something; which, and what that leaves unproven."""
+
+NOT_RUN = {
+    r"docker (build|run) ": "needs an engine; test_compose.py holds what the Dockerfile says, and builds no image",
+    r"docker push ": "needs a registry",
+    r"kubectl (-n \S+ )?(apply|create|rollout) ": "needs a cluster; what would be applied is built and validated",
+    r"systemctl (enable|start|reload|restart|edit) ": "needs a booted systemd; the unit is verified by systemd-analyze",
+    r"htpasswd ": "a tool of Apache's",
+    r"git clone |cd ": "fetches this repository",
+    r"make (test|lint)$": "is what CI runs",
+    r"make lock$": "chooses new versions",
+    r"make bench": "takes hours; its parts are tested by tests/unit/bench",
+    r"make soak|\S+ -m tests\.replay": "takes ten minutes",
+    r"make screenshots|python -m grafana\.build\.screenshots": "needs a running Grafana, which the tests have not",
+    r"\.venv/bin/python -m pytest": "these tests, a part of them",
+    r"promtool tsdb create-blocks-from rules$": "named, not described",
 }
-"""Which test runs what a command does; by a pattern that the command begins with."""
-
-OF_OTHERS = {
-    r"git clone|cd |cp |install -m|export ": "what every shell knows",
-    r"psql .*\\password": "sets a password, which a test does by its own statement",
-    r"docker push": "needs a registry",
-    r"kubectl (-n \S+ )?(apply|rollout|create|get|logs|exec)": "needs a cluster; what is applied is validated",
-    r"systemctl (enable|start|reload|restart|status)": "needs a booted systemd; the unit itself is verified by systemd-analyze",
-    r"htpasswd": "the web server's own tool",
-}
-"""Commands that no test runs, and why."""
-
-TRIED = (r"python -c 'import bcrypt", r"GRAFANA_URL|python -m grafana\.build|python -m tests\.")
-"""Tried in this module, or a module of this repository that is called by its own name."""
-
+"""Commands that nothing is run for, and why. Those of our own have options that exist, at the least."""
 
 COMMANDS = sorted({(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands_of(page)})
-OWN = [(page, command) for page, command in COMMANDS if PROGRAM.fullmatch(command.split(maxsplit=1)[0])]
-MAKE = sorted({shlex.split(command)[1] for _, command in COMMANDS if command.startswith("make ")})
-
-
-def without_redirection(command: str) -> list[str]:
-    """The arguments of a command, up to where the shell takes its output."""
-    words = shlex.split(command)
-    return words[
-        : next((place for place, word in enumerate(words) if word in {"|", ">", "&&", "2>", ";", "&"}), len(words))
-    ]
+MENTIONED = sorted({(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in mentioned_in(page)})
+OWN = [entry for entry in COMMANDS + MENTIONED if PROGRAM.fullmatch(entry[1].split(maxsplit=1)[0])]
+MAKE = sorted({shlex.split(command)[1] for _, command in COMMANDS + MENTIONED if command.startswith("make ")})
+MODULES = sorted({command for _, command in COMMANDS if re.match(r"\S*python -m tests\.", command)})
 
 
 def parse(arguments: list[str]) -> None:
@@ -71,16 +80,25 @@ def parse(arguments: list[str]) -> None:
     command.make_context(name, [argument for argument in arguments if argument != name], parent=context)
 
 
-def is_own(command: str) -> bool:
-    """Tell whether a command is tried in this module."""
-    return bool(PROGRAM.fullmatch(command.split(maxsplit=1)[0])) or command.startswith("make ")
+def left(page: str, command: str) -> list[str]:
+    """The parts of a command that are not run as they stand on the page."""
+    if command.replace("/opt/ledger-exporter", "venv") in FOLLOWED["README.md"]:
+        return []  # systemd's page installs as the README does
+    if is_run(ROOT / page, command):
+        return parts_of(NEEDS_A_CLUSTER.search(command)[0]) if NEEDS_A_CLUSTER.search(command) else []
+    return parts_of(command)
+
+
+def accounts(part: str) -> list[str]:
+    """Which entries say what becomes of a single command that is not run as it stands."""
+    return [pattern for pattern in (*STOOD_FOR, *NOT_RUN) if re.match(pattern, part)]
 
 
 @pytest.mark.parametrize(("page", "command"), OWN)
 def test_every_call_of_the_program_is_understood(page: str, command: str) -> None:
     """Subcommands, options and their values exist as the documentation writes them."""
     try:
-        parse(without_redirection(command)[1:])
+        parse(shlex.split(parts_of(command)[0])[1:])
     except click.exceptions.Exit as ended:  # --help and --version say their word and end
         assert ended.exit_code == 0  # noqa: PT017
 
@@ -98,20 +116,54 @@ def test_every_target_exists(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("page", "command"), [entry for entry in COMMANDS if not is_own(entry[1])])
+@pytest.mark.parametrize("command", MODULES)
+def test_every_module_knows_its_options(command: str) -> None:
+    """Modules of this repository that take too long to be run are there, and have the options that are written down."""
+    words = shlex.split(command)
+    module = words[words.index("-m") + 1]
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[\w-]+", done.stdout))
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_every_command_is_accounted_for(page: str, command: str) -> None:
-    """No command is written down that nobody vouches for."""
-    words = re.split(r" \| | && ", command)
-    known = [*PROVEN, *OF_OTHERS, *TRIED]
-    assert any(re.match(pattern, words[0]) for pattern in known), f"{page}: nothing says who runs `{command}`"
+    """Each part that is not run is excused in one way: by what stands for it, or by why there is nothing."""
+    assert {part: len(accounts(part)) for part in left(page, command)} == dict.fromkeys(left(page, command), 1)
 
 
-@pytest.mark.parametrize("test", sorted(set(PROVEN.values())))
-def test_those_who_vouch_exist(test: str) -> None:
-    """A test that is renamed or gone vouches for nothing."""
+@pytest.mark.parametrize(("page", "command"), [entry for entry in MENTIONED if entry not in OWN])
+def test_what_is_mentioned_is_accounted_for(page: str, command: str) -> None:
+    """So are commands in the text, unless a page has them in a block, or more of them."""
+    assert accounts(command) or any(known.startswith(command) for _, known in COMMANDS)
+
+
+@pytest.mark.parametrize("pattern", [*STOOD_FOR, *NOT_RUN])
+def test_every_excuse_is_needed(pattern: str) -> None:
+    """None outlives its command."""
+    excused = [part for entry in COMMANDS for part in left(*entry)] + [command for _, command in MENTIONED]
+
+    assert any(re.match(pattern, command) for command in excused)
+
+
+@pytest.mark.parametrize("test", sorted({test for test, _ in STOOD_FOR.values()}))
+def test_those_who_stand_for_a_command_exist(test: str) -> None:
+    """A test that is renamed or gone stands for nothing."""
     file, name = test.split("::")
     tree = ast.parse((ROOT / file).read_text())
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_command_hides_in_a_block_without_a_language(page: Path) -> None:
+    """Commands are found by the language of their block: it is fenced, and says one."""
+    fences = re.findall(r"^ *```(.*)$", page.read_text(), re.MULTILINE)
+
+    assert indented_in(page) == []
+    assert all(fences[::2])
 
 
 def test_the_line_that_makes_a_password_does() -> None:

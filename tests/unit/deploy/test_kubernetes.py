@@ -321,6 +321,15 @@ class TestExample:
         assert budget["maxUnavailable"] == 1
         assert budget["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
 
+    def test_the_pair_is_spread_over_nodes(self) -> None:
+        """As far as there are several: one more of the pair on a node than on another, and not more."""
+        template = the(built("example", "Deployment"))["spec"]["template"]
+        spread = the(template["spec"]["topologySpreadConstraints"])
+
+        assert (spread["topologyKey"], spread["maxSkew"]) == ("kubernetes.io/hostname", 1)
+        assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+        assert spread["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+
     def test_the_database_has_one_address(self) -> None:
         rule = the(built("example", "NetworkPolicy"))["spec"]["egress"][1]
 
@@ -329,6 +338,14 @@ class TestExample:
     def test_what_the_operator_selects_by_release_has_the_label(self) -> None:
         for kind in ("ServiceMonitor", "PrometheusRule"):
             assert {one["metadata"]["labels"]["release"] for one in built("example", kind)} == {"kube-prometheus-stack"}
+
+
+def test_the_documentation_is_of_this_version() -> None:
+    """The image that the page builds is the one that the example runs; what is referred to from elsewhere has its tag."""
+    page, example = (ROOT / "docs" / "kubernetes.md").read_text(), (HERE / "example" / "kustomization.yaml").read_text()
+
+    assert {*re.findall(r"ledger-exporter:([\d.]+)", page)} == {__version__}
+    assert {*re.findall(r"\?ref=v(\S+)", example)} == {__version__}
 
 
 def test_every_kustomization_names_files_that_exist() -> None:
