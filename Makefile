@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards manifests screenshots docs docs-pages bench soak fuzz audit release lock clean
+.PHONY: help demo test lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ docs-pages: $(VENV)/.made ## Write docs/metrics.md and docs/configuration.md fro
 
 bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
 	@$(VENV)/bin/python -m bench
+
+bench-backfill: $(VENV)/.made ## Measure what telling 60 days of the past takes; the file has 12 GB: see TMPDIR.
+	@$(VENV)/bin/python -m bench.backfill
 
 soak: $(VENV)/.made ## Run ten hours' worth of refreshes under load in minutes, and fail on a leak: make soak SECONDS=180
 	@$(VENV)/bin/python -m tests.soak $(SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,25 +11,25 @@ from typing import Any, ClassVar
 
 import click
 
-from exporter import client, config_file, logs, options
+from exporter import config_file, logs, options
 from exporter.app import open_sources
 from exporter.backfill import period, reading
-from exporter.backfill.filling import Filled, fill
-from exporter.backfill.formats import OpenMetrics, RemoteWrite, VictoriaMetrics
+from exporter.backfill.filling import fill
 from exporter.backfill.journal import Done, Journal
-from exporter.backfill.output import File, Folder, Output, Remote, StandardOutput
+from exporter.backfill.output import Output
 from exporter.backfill.past import Past
-from exporter.backfill.sending import REMOTE_WRITE_HEADERS, Receiver
-from exporter.client import Client, check_url
+from exporter.backfill.request import STANDARD_OUTPUT, Request
+from exporter.client import check_url
 from exporter.config import Config, parse_duration
 from exporter.ledgers.history import Steps
-from exporter.options import converted, option
+from exporter.options import converted
 from exporter.progress import Progress
+from exporter.views import METRICS
 
-_STANDARD_OUTPUT = "-"
-_IMPORT_PATH = "/import"
-_JOURNAL = "ledger-exporter-backfill.state"
+option = options.of_command("backfill")
+
 _MEGABYTE = 1_000_000
+_INTERRUPTED = 130
 
 HELP = """\
 Write what would have been scraped before there was an exporter.
@@ -39,14 +38,24 @@ The ledgers know the past. For each step of a period this computes every gauge a
 published it then, and writes it with its instant. Rankings, the metrics by day, and what only a running exporter could know
 of itself are left out. Impact and recorded spend are as known today. Counters begin at 0.
 
-An interrupted run goes on where it stopped when the same command is given again.
+An interrupted run goes on where it stopped when the same command is given again: how far it is stands in a file beside the
+output, or where --state.file says.
 
 \b
-60 days for Prometheus, with the labels its scrapes have:
+The last 60 days for Prometheus, with the labels its scrapes have:
   ledger-exporter backfill --output=history.om \\
     --label=job=ledger-exporter --label=instance=127.0.0.1:9851
   promtool tsdb create-blocks-from --max-block-duration=720h \\
     openmetrics history.om /var/lib/prometheus
+
+\b
+The same where there is no room for one large file: a file a day, and a block made of each:
+  ledger-exporter backfill --output=history/ \\
+    --label=job=ledger-exporter --label=instance=127.0.0.1:9851
+  for day in history/*.om; do
+    promtool tsdb create-blocks-from --max-block-duration=720h \\
+      openmetrics $day /var/lib/prometheus && rm $day
+  done
 
 \b
 A year by the hour, straight into VictoriaMetrics:
@@ -57,6 +66,15 @@ A year by the hour, straight into VictoriaMetrics:
 Up to the first scrape, by remote write, to a Prometheus that takes samples out of order:
   ledger-exporter backfill --from=2026-04-01 --to=2026-06-01T09:30:00Z \\
     --to-url=http://127.0.0.1:9090/api/v1/write
+
+\b
+Into Mimir as a tenant, from a container with a volume that may be written to:
+  ledger-exporter backfill --to-url=https://mimir.example.org/api/v1/push \\
+    --http.config.file=mimir.yml --header=X-Scope-OrgID:research \\
+    --state.file=/data/backfill.state
+
+Exit codes: 0 all of it is written; 1 a ledger cannot be read or the output not be written; 2 the configuration or an
+option cannot be used; 130 it was stopped by Ctrl-C. After 1 and 130 the same command goes on.
 """
 
 
@@ -66,79 +84,31 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # generic in the newest 
     name = "pair"
     envvar_list_splitter: ClassVar[str] = "\n"
 
-    def __init__(self, separator: str, pattern: str) -> None:
-        self._separator = separator
-        self._name = re.compile(pattern)
+    def __init__(self, pattern: str, example: str, taken: frozenset[str] = frozenset()) -> None:
+        """`pattern` has the groups `name` and `value`; names that are `taken` are refused."""
+        self._pattern = re.compile(pattern)
+        self._example = example
+        self._taken = taken
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's own
-        """Split a pair."""
-        name, separator, text = str(value).partition(self._separator)
-        if not separator or not self._name.fullmatch(name):
-            self.fail(f"{value!r} is not NAME{self._separator}VALUE", param, ctx)
-        return name, text.strip()
+        """Split a pair. What is refused is not repeated: it may be a secret."""
+        pair = self._pattern.fullmatch(str(value).strip())
+        if pair is None:
+            self.fail(f"must be {self._example}", param, ctx)
+        if pair["name"] in self._taken:
+            self.fail(f"{pair['name']} is a label that the metrics have themselves", param, ctx)
+        return pair["name"], pair["value"]
 
 
-_LABEL = _Pair("=", r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-_HEADER = _Pair(":", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for. Of `output` and `url` one is None."""
-
-    begin: str
-    end: str | None
-    step: timedelta
-    output: str | None
-    url: str | None
-    http_config: Path | None
-    headers: tuple[tuple[str, str], ...]
-    labels: tuple[tuple[str, str], ...]
-    state: Path | None
-
-    @property
-    def folder(self) -> Path | None:
-        """Return the output where it is a folder."""
-        if self.output is None or not (self.output.endswith("/") or Path(self.output).is_dir()):
-            return None
-        return Path(self.output)
-
-    def journal(self, config: Config) -> Journal | None:
-        """Return the file that says how far it is; none where nothing can be gone on with."""
-        if self.output == _STANDARD_OUTPUT:
-            return None
-        beside = self.folder / _JOURNAL if self.folder else Path(f"{self.output}.state" if self.output else _JOURNAL)
-        known = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-        task = {
-            "from": self.begin,
-            "to": self.end,
-            "step": self.step.total_seconds(),
-            "output": self.output,
-            "url": self.url,
-            "labels": dict(self.labels),
-            "configuration": known,
-        }
-        return Journal(self.state or beside, task)
-
-    def steps(self, now: datetime) -> Steps:
-        """Return the steps of the period."""
-        latest = now if self.url else now - period.HEAD
-        return period.steps(self.begin, self.end, self.step, now, latest=latest)
-
-    def open(self, position: int | None) -> Output:
-        """Open the output, to begin or to go on at a position."""
-        labels = dict(self.labels)
-        if self.url is not None:
-            imports = self.url.partition("?")[0].endswith(_IMPORT_PATH)
-            headers = {**({} if imports else REMOTE_WRITE_HEADERS), **dict(self.headers)}
-            receiver = Receiver(Client(client.load(self.http_config)), self.url, headers)
-            return Remote(receiver, VictoriaMetrics(labels) if imports else RemoteWrite(labels), position or 0)
-        openmetrics = OpenMetrics(labels)
-        if self.output == _STANDARD_OUTPUT:
-            return StandardOutput(openmetrics)
-        if self.folder is not None:
-            return Folder(self.folder, openmetrics, position or 0)
-        return File(Path(str(self.output)), openmetrics, position)
+_LABEL = _Pair(
+    r"(?P<name>(?!__)[a-zA-Z_][a-zA-Z0-9_]*)=\s*(?P<value>[^\x00-\x1f\x7f\ud800-\udfff]*)",
+    "NAME=VALUE, such as job=ledger-exporter",
+    frozenset(label for metric in METRICS for label in metric.labels),
+)
+_HEADER = _Pair(
+    r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(?P<value>[\t -~\xa0-\xff]*)",
+    "NAME:VALUE, such as X-Scope-OrgID:research, without control characters",
+)
 
 
 @click.command("backfill", help=HELP)
@@ -160,7 +130,6 @@ class Request:
 )
 @option(
     "--output",
-    envvar="LEDGER_EXPORTER_BACKFILL_OUTPUT",
     default=None,
     metavar="PATH",
     help="A file of OpenMetrics; a folder, with a file for each day, where it ends with /; or - for standard output.",
@@ -198,14 +167,24 @@ class Request:
     default=None,
     help="Where to note how far it is; by default beside the output, or in the working folder.",
 )
+@option(
+    "--timeout",
+    default="1m",
+    metavar="DURATION",
+    callback=converted(parse_duration),
+    help="How long reading a chunk of a ledger may take, 20,000 rows; without an index on its instant each reads it all.",
+)
 def backfill(config_path: Path, **asked: Any) -> None:  # noqa: ANN401 - click has converted each
     """Write the past as series."""
     request = Request(**asked)
     if (request.output is None) == (request.url is None):
         raise click.UsageError("needs one of --output and --to-url")
     logs.configure("warn", "logfmt")
-    with ExitStack() as stack:
-        _run(config_file.load(config_path), request, stack)
+    try:
+        with ExitStack() as stack:
+            _run(config_file.load(config_path), request, stack)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(_INTERRUPTED) from None
 
 
 @dataclass(frozen=True)
@@ -229,12 +208,13 @@ class _Watch:
 
 
 def _run(config: Config, request: Request, stack: ExitStack) -> None:
-    sources = open_sources(config)
+    sources = open_sources(_with_timeout(config, request.timeout))
     for source in sources.values():
         stack.callback(source.close)
     journal = request.journal(config)
-    done = journal.read() if journal else None
-    steps = done.steps if done else request.steps(datetime.now(UTC))
+    before = journal.read() if journal else None
+    begun = before or Done(request.steps(datetime.now(UTC)))
+    steps = begun.steps
     past = Past(
         config,
         steps,
@@ -242,31 +222,43 @@ def _run(config: Config, request: Request, stack: ExitStack) -> None:
         reading.ended(config, sources, steps),
         reading.allocated(config, sources, steps),
     )
-    output = request.open(done.position if done else None)
+    output = request.open(before.position if before else None)
     progress = Progress("Backfilling")
+    stack.callback(progress.end)
     watch = _Watch(steps, output, journal, progress)
-    watch.wrote(done or Done(steps, 0, 0))
+    watch.wrote(begun)
     try:
-        filled = fill(past, steps, output, done.number if done else 0, watch)
+        done = fill(past, begun, output, watch)
         output.close()
     except KeyboardInterrupt:
         progress.end("Stopped. Give the same command again to go on." if journal else "Stopped.")
-        raise click.exceptions.Exit(130) from None
+        raise
     if journal:
         journal.remove()
-    progress.end(_summary(request, steps, filled, output.position))
+    progress.end(_summary(request, begun, done))
 
 
-def _summary(request: Request, steps: Steps, filled: Filled, size: int) -> str:
-    """Say what was written, and what to do with it."""
-    first, last = (datetime.fromtimestamp(steps.instant(step), UTC) for step in (0, steps.count - 1))
-    text = (
-        f"{filled.samples:,} samples of {filled.series:,} series from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC,"
-        f" {size / _MEGABYTE:,.1f} MB."
+def _with_timeout(config: Config, timeout: timedelta) -> Config:
+    """Return a configuration with another time for reading: a chunk of a ledger may take longer than a refresh."""
+    return config.model_copy(update={"refresh": config.refresh.model_copy(update={"timeout": timeout})})
+
+
+def _summary(request: Request, begun: Done, done: Done) -> str:
+    """Say what was written, how much of it by this run, and what to do with it."""
+    first, went_on, last = (
+        f"{datetime.fromtimestamp(done.steps.instant(step), UTC):%Y-%m-%d %H:%M}"
+        for step in (0, begun.number, done.number - 1)
     )
-    if request.url is not None or request.folder is not None or request.output == _STANDARD_OUTPUT:
+    text = (
+        f"{done.samples:,} samples, of up to {done.series:,} series at a time, from {first} to {last} UTC,"
+        f" {done.position / _MEGABYTE:,.1f} MB."
+    )
+    if begun.number:
+        text += f" This run went on at {went_on} and wrote {done.samples - begun.samples:,} of the samples."
+    if request.url is not None or request.output == STANDARD_OUTPUT:
         return text
+    what, file = ("each file", request.folder / "DAY.om") if request.folder else ("it", request.output)
     return (
-        f"{text}\nMake blocks of it in Prometheus's folder:\n"
-        f"  promtool tsdb create-blocks-from --max-block-duration=720h openmetrics {request.output} FOLDER"
+        f"{text}\nMake blocks of {what} in Prometheus's folder:\n"
+        f"  promtool tsdb create-blocks-from --max-block-duration=720h openmetrics {file} FOLDER"
     )

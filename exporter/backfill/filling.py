@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.backfill.journal import Done
@@ -23,27 +22,13 @@ class Watch(Protocol):
         """Be told how many steps are done, written or not, at the end of each day."""
 
 
-@dataclass
-class Filled:
-    """How much was written: samples, and series in the section that had most."""
-
-    samples: int = 0
-    series: int = 0
-
-    def add(self, section: Section) -> None:
-        """Count a section."""
-        series, samples = section.size()
-        self.samples += samples
-        self.series = max(self.series, series)
-
-
-def fill(past: Past, steps: Steps, output: Output, begin: int, watch: Watch) -> Filled:
-    """Write every step from `begin` on; those before are gone through without telling them.
+def fill(past: Past, done: Done, output: Output, watch: Watch) -> Done:
+    """Write every step that is not done, and return what is in the end; those done are gone through without telling them.
 
     Raises:
         ExporterError: a ledger cannot be read, or the output not be written.
     """
-    recorder, filled = Recorder(), Filled()
+    recorder, steps, begin = Recorder(), done.steps, done.number
     for number in range(steps.count):
         if number < begin:
             past.skip(number)
@@ -53,11 +38,11 @@ def fill(past: Past, steps: Steps, output: Output, begin: int, watch: Watch) -> 
             first = number + 1 - recorder.steps
             section = Section([steps.instant(step) for step in range(first, number + 1)], recorder.empty())
             output.write(section)
-            filled.add(section)
-            watch.wrote(Done(steps, number + 1, output.position))
+            done = done.after(section, output.position)
+            watch.wrote(done)
         if _ends_day(steps, number):
             watch.reached(number + 1)
-    return filled
+    return done
 
 
 def _ends_day(steps: Steps, number: int) -> bool:

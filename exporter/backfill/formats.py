@@ -20,14 +20,14 @@ from exporter.views.metric import Metric
 
 
 class Format(Protocol):
-    """Writes sections as pieces of bytes, each of which is complete in itself."""
+    """Writes sections as pieces of bytes, each complete in itself and a series at most: more is never held."""
 
     def pieces(self, section: Section) -> Iterator[bytes]:
         """Yield a section."""
 
 
 class OpenMetrics:
-    """OpenMetrics with timestamps: metric by metric, series by series. A piece is a metric; `END` ends a file."""
+    """OpenMetrics with timestamps: metric by metric, series by series. A piece is a series; `END` ends a file."""
 
     END = b"# EOF\n"
 
@@ -40,10 +40,10 @@ class OpenMetrics:
         """Yield a section."""
         tails = [f" {instant}\n" for instant in section.instants]
         for metric, group in groupby(section.series(), key=lambda series: series[0]):
-            lines = [head(metric, OPENMETRICS)]
+            opening = head(metric, OPENMETRICS)
             for _, labels, runs in group:
-                lines += self._lines(self._beginning(metric, labels), runs, tails)
-            yield "".join(lines).encode()
+                yield "".join([opening, *self._lines(self._beginning(metric, labels), runs, tails)]).encode()
+                opening = ""
 
     def _beginning(self, metric: Metric, labels: Labels) -> str:
         key = metric.name, labels

@@ -43,17 +43,22 @@ class File:
         """Begin, or go on at a position: what is after it was left by an interruption.
 
         Raises:
-            OutputError: the file cannot be written, or is there and not to be gone on with.
+            OutputError: the file cannot be written, is there and not to be gone on with, or is shorter than it was.
         """
         self._path = path
         self._format = openmetrics
+        self.position = position or 0
         with _explained(path):
-            if position is None and path.exists():
+            size = path.stat().st_size if path.exists() else 0
+            if position is None and size:
                 raise OutputError(f"{path} exists: remove it, or choose another name")
-            self._file = path.open("wb" if position is None or not path.exists() else "r+b")
-            self.position = position or 0
+            if size < self.position:
+                raise OutputError(
+                    f"{path} has {size:,} bytes of the {self.position:,} that were written before the interruption: put it"
+                    " back as it was, or remove it and its state file to begin anew"
+                )
+            self._file = path.open("ab")
             self._file.truncate(self.position)
-            self._file.seek(self.position)
 
     def write(self, section: Section) -> None:
         """Write a section so that it stays."""
@@ -71,17 +76,22 @@ class File:
 class Folder:
     """A file for each section, `2026-04-10.om`: mostly a day's."""
 
-    def __init__(self, path: Path, openmetrics: OpenMetrics, position: int) -> None:
-        """Go on at a position, in bytes of all files.
+    def __init__(self, path: Path, openmetrics: OpenMetrics, position: int | None) -> None:
+        """Begin, or go on at a position, in bytes of all files: those that are done may be elsewhere by now.
 
         Raises:
-            OutputError: the folder cannot be made.
+            OutputError: the folder cannot be made, or holds files of another backfill.
         """
         self._path = path
         self._format = openmetrics
-        self.position = position
+        self.position = position or 0
         with _explained(path):
             path.mkdir(parents=True, exist_ok=True)
+            there = min(path.glob("*.om"), default=None)
+        if position is None and there is not None:
+            raise OutputError(
+                f"{path} holds another backfill already, {there.name}: remove its *.om, or choose another folder"
+            )
 
     def write(self, section: Section) -> None:
         """Write a section so that it stays."""
@@ -134,7 +144,7 @@ class Remote:
         """Send a section.
 
         Raises:
-            SendingError: it was not taken.
+            RequestError: it was not taken.
         """
         for batch in _batches(self._format.pieces(section)):
             body = RemoteWrite.request(batch) if isinstance(self._format, RemoteWrite) else b"".join(batch)

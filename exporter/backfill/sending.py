@@ -9,8 +9,6 @@ from exporter.client import Client
 from exporter.errors import RequestError
 
 _PAUSES_SECONDS = (0.5, 1, 2, 4, 8, 16)
-_TOO_MANY_REQUESTS = 429
-_SERVER_ERROR = 500
 
 REMOTE_WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -34,19 +32,14 @@ class Receiver:
         """Send a request, again after a while where that may help.
 
         Raises:
-            RequestError: it was refused, or not taken however often it was tried.
+            RequestError: it was refused, cannot be sent, or was not taken however often it was tried.
         """
         for seconds in (*_PAUSES_SECONDS, None):
             try:
                 self._client.send(self._url, body, self._headers)
             except RequestError as error:
-                if seconds is None or not _may_pass(error):
+                if seconds is None or not error.may_pass:
                     raise
                 self._pause(seconds)
             else:
                 return
-
-
-def _may_pass(error: RequestError) -> bool:
-    """Tell whether a receiver may take later what it has not taken now."""
-    return error.status is None or error.status == _TOO_MANY_REQUESTS or error.status >= _SERVER_ERROR

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.backfill import measured
 from exporter.backfill import past
 from exporter.demo import history
 from exporter.demo.incidents import Incidents
@@ -22,12 +25,15 @@ from tests import postgres
 from tests.acceptance.conftest import configure
 from tests.acceptance.test_alerts import is_ready, process
 from tests.acceptance.test_prometheus import Prometheus, free_port
-from tests.exporter_process import ROOT, eventually, run
+from tests.documented import commands_of
+from tests.exporter_process import DEADLINE_SECONDS, ROOT, eventually, run
 from tests.unit.grafana.boards import Query, queries, selectors
 
 LABELS = ("--label=job=ledger-exporter", "--label=instance=127.0.0.1:9851")
 DAYS = 5
 STEP = timedelta(minutes=15)
+MOST_GROWTH_MB = 8
+"""How much more memory a long period may take than a day. To keep what was written costs 11 MB more, compact as it is."""
 
 SPEND = """
 select quest_id, sum(cost_usd)
@@ -234,8 +240,14 @@ def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
             )
 
 
+def samples(said: str) -> int:
+    """How many samples a summary says there are."""
+    (number,) = re.findall(r"^([\d,]+) samples, ", said, re.MULTILINE)
+    return int(number.replace(",", ""))
+
+
 def test_a_killed_run_goes_on_where_it_stopped(told: Told, tmp_path: Path) -> None:
-    """What it writes in the end is what was written at once, to the byte."""
+    """What it writes in the end is what was written at once, to the byte. It says which part of that it has done itself."""
     output, state = tmp_path / "killed.om", tmp_path / "killed.om.state"
     command = ["backfill", *told.options, f"--output={output}"]
     running = subprocess.Popen([sys.executable, "-m", "exporter", *command], cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -244,22 +256,89 @@ def test_a_killed_run_goes_on_where_it_stopped(told: Told, tmp_path: Path) -> No
     assert running.wait() == -signal.SIGKILL
     done_before = json.loads(state.read_text())["number"]
     assert not output.read_bytes().endswith(b"# EOF\n")
+    moved = output.rename(tmp_path / "moved.om")
+    refused = run(*command)
+    moved.rename(output)
 
     again = run(*command)
 
+    assert (refused.returncode, "killed.om has 0 bytes of the" in refused.stderr) == (1, True), refused.stderr
+
     assert again.returncode == 0, again.stderr
+    assert samples(again.stderr) == samples(told.said)
+    own = re.search(r"This run went on at .* and wrote ([\d,]+) of the samples", again.stderr)
+    assert own is not None
+    assert 0 < int(own[1].replace(",", "")) < samples(told.said)
+    assert "This run" not in told.said
     assert 0 < done_before < DAYS * 96
     assert not state.exists()
     assert output.read_bytes() == told.openmetrics.read_bytes()
 
 
-def test_a_folder_has_a_file_a_day(told: Told, tmp_path: Path) -> None:
-    done = run("backfill", *told.options, "--step=6h", f"--output={tmp_path / 'history'}/")
+def test_a_run_that_is_stopped_says_how_to_go_on(told: Told, tmp_path: Path) -> None:
+    """With the code of a program that was interrupted."""
+    output, state = tmp_path / "stopped.om", tmp_path / "stopped.om.state"
+    command = [sys.executable, "-m", "exporter", "backfill", *told.options, f"--output={output}"]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: state.exists() and json.loads(state.read_text())["number"] > 0, "no day was ever done")
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=DEADLINE_SECONDS)
 
+    assert (running.returncode, said.splitlines()[-1]) == (130, "Stopped. Give the same command again to go on.")
+
+
+@pytest.fixture(scope="module")
+def folder(told: Told, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The same steps, but fewer, as a file a day, and what was said."""
+    path = tmp_path_factory.mktemp("folder") / "history"
+    done = run("backfill", *told.options, "--step=6h", f"--output={path}/")
     assert done.returncode == 0, done.stderr
-    files = sorted((tmp_path / "history").iterdir())
+    return path, done.stderr
+
+
+def test_a_folder_has_a_file_a_day(folder: tuple[Path, str]) -> None:
+    files = sorted(folder[0].iterdir())
+
     assert len(files) == DAYS + 1
     assert all(file.read_bytes().endswith(b"# EOF\n") for file in files)
+    assert f"openmetrics {folder[0]}/DAY.om FOLDER" in folder[1]
+
+
+def test_a_folder_keeps_one_backfill(told: Told, folder: tuple[Path, str]) -> None:
+    before = {file: file.read_bytes() for file in folder[0].iterdir()}
+    done = run("backfill", *told.options, "--step=12h", f"--output={folder[0]}/")
+
+    assert done.returncode == 1
+    assert "holds another backfill already" in done.stderr
+    assert {file: file.read_bytes() for file in folder[0].iterdir()} == before
+
+
+def test_a_folders_files_become_blocks_as_the_page_says(folder: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(folder[0], tmp_path / "history")
+    (loop,) = [command for command in commands_of(ROOT / "docs" / "backfill.md") if command.startswith("for day in ")]
+
+    done = subprocess.run(
+        ["bash", "-c", loop.replace("/var/lib/prometheus", "data")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    stored = [json.loads(block.read_text())["stats"]["numSamples"] for block in tmp_path.glob("data/*/meta.json")]
+    assert sum(stored) == samples(folder[1])
+    assert [*(tmp_path / "history").iterdir()] == []
+
+
+def test_memory_grows_neither_with_the_days_nor_with_the_steps_of_a_day(told: Told) -> None:
+    """Ten times as many days, and more than seven times as many steps in one, of which the text alone is above 200 MB."""
+
+    def peak_mb(days: int, step: str) -> float:
+        begin = (told.end - timedelta(days=days)).isoformat()
+        period = f"--from={begin}", f"--to={told.end.isoformat()}", f"--step={step}"
+        return measured(f"--config.file={told.config}", "--output=-", *period, *LABELS).peak_mb
+
+    least = peak_mb(1, "15m")
+    assert peak_mb(10, "15m") - least < MOST_GROWTH_MB
+    assert peak_mb(1, "2m") - least < MOST_GROWTH_MB
 
 
 def test_standard_output_carries_nothing_else(told: Told) -> None:
@@ -272,14 +351,16 @@ def test_standard_output_carries_nothing_else(told: Told) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--output=x.om", "--to=2999-01-01"), 1, "three hours in memory"),
-        (("--output=x.om", "--from=soon"), 1, "neither a date"),
-        (("--output=x.om", "--step=0.5s"), 1, "whole seconds"),
+        (("--output=x.om", "--to=2999-01-01"), 2, "three hours in memory"),
+        (("--output=x.om", "--from=400d"), 2, "at most 366d"),
+        (("--output=x.om", "--from=0001-01-01T00:00:00+05:00"), 2, "neither a date"),
+        (("--to-url=http://127.0.0.1:1/api/v1/write", "--from=1960-01-01"), 2, "before any ledger"),
+        (("--output=x.om", "--step=0.5s"), 2, "whole seconds"),
         (("--output=x.om", "--step=often"), 2, "must be a duration"),
+        (("--to-url=http://127.0.0.1:1/api/v1/write", "--state.file=/proc/state"), 1, "say with --state.file where"),
         ((), 2, "one of --output and --to-url"),
         (("--output=x.om", "--to-url=http://127.0.0.1:1/api/v1/write"), 2, "one of --output and --to-url"),
-        (("--output=x.om", "--label=job"), 2, "NAME=VALUE"),
-        (("--output=x.om", "--label=__name__=x"), 2, "NAME=VALUE"),
+        (("--output=x.om", "--label=quest=x"), 2, "quest is a label"),
         (("--to-url=ftp://127.0.0.1/",), 2, "must be a URL"),
     ],
 )

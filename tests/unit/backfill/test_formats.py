@@ -67,6 +67,11 @@ def test_openmetrics_is_read_by_the_client_library() -> None:
     assert found == EXPECTED
 
 
+def test_what_is_held_at_once_is_a_series() -> None:
+    """Not a metric of a day, which may be hundreds of megabytes."""
+    assert len(list(OpenMetrics(JOB).pieces(section()))) == len(EXPECTED)
+
+
 def test_a_beginning_is_remembered_for_its_own_series() -> None:
     """A second section of the same series reads as the first."""
     openmetrics = OpenMetrics(JOB)

@@ -32,10 +32,22 @@ def test_an_instant_is_a_date_a_timestamp_or_how_long_ago(text: str, expected: d
     assert instant(text, NOW) == expected
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "60", "-5d"])
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "60", "-5d", "0001-01-01T00:00:00+05:00"])
 def test_anything_else_is_refused_with_examples(text: str) -> None:
     with pytest.raises(PeriodError, match="2026-04-10"):
         instant(text, NOW)
+
+
+def test_what_is_longer_ago_is_to_be_told_by_its_date() -> None:
+    with pytest.raises(PeriodError, match=r"'400d' is neither a date .* how long ago must be .* at most 366d"):
+        instant("400d", NOW)
+
+
+@pytest.mark.parametrize("begin", ["1960-01-01", "0001-01-01", "1971-12-31T23:59:59Z"])
+def test_what_is_before_all_ledgers_is_refused(begin: str) -> None:
+    with pytest.raises(PeriodError, match="--from is before 1972-01-01"):
+        told(begin)
+    assert told("1972-01-01", "1972-01-02").count
 
 
 def test_steps_are_multiples_within_the_period() -> None:
