@@ -16,10 +16,13 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from exporter.logs import Troubles
+
 # Exporters started together, an HA pair above all, would otherwise ask one database at the same instant for ever.
 _JITTER_SHARE = 0.1
 _JOB = "refresh"
 _RETRY_SECONDS = 1.0
+_PLANNING = "planning passes"
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class _Steady(BackgroundScheduler):  # type: ignore[misc]  # the library has no 
 
     longest_wait = timedelta.max
     """Further away than this, before or behind, no pass can be that was planned by the clock as it is."""
+    troubles = Troubles()
 
     def _process_jobs(self) -> Any:  # noqa: ANN401 - seconds, or None for no job
         try:
@@ -50,10 +54,13 @@ class _Steady(BackgroundScheduler):  # type: ignore[misc]  # the library has no 
             for job in self.get_jobs():
                 if abs(job.next_run_time - now) > self.longest_wait:
                     job.modify(next_run_time=now)
-            return super()._process_jobs()
+            seconds = super()._process_jobs()
         except Exception:  # no memory left, perhaps: without this thread no pass would ever run again
-            log.exception("passes could not be planned; trying again")
+            if self.troubles.recur(_PLANNING):
+                log.exception("passes could not be planned; trying again")
             return _RETRY_SECONDS
+        self.troubles.end(_PLANNING)
+        return seconds
 
 
 class Scheduler:

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from exporter.errors import ExporterError
-from exporter.logs import Tally
+from exporter.logs import Tally, Troubles
 from exporter.web.connection import REQUEST_SECONDS, Connection
 from exporter.web.messages import Answer
 
@@ -172,6 +172,7 @@ class Server:
 
     async def _tick(self) -> None:
         """Once a second: the date, what has taken too long, and what is to be logged."""
+        troubles = Troubles()
         while True:
             await asyncio.sleep(1 - time.time() % 1)
             try:
@@ -181,7 +182,8 @@ class Server:
                     self._drop(connection)
                 self._tally.tick()
             except Exception:
-                log.exception("time could not be kept; the next second is a new chance")
+                if troubles.recur("keeping time"):
+                    log.exception("time could not be kept; the next second is a new chance")
 
 
 def _date() -> str:

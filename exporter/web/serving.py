@@ -15,7 +15,7 @@ import uvloop
 
 from exporter.app import App
 from exporter.errors import ConfigError
-from exporter.logs import Tally
+from exporter.logs import Tally, Troubles
 from exporter.web import tls
 from exporter.web.addresses import listen
 from exporter.web.config_file import WebConfigFile
@@ -48,7 +48,7 @@ def serve(
 
 async def _serve(app: App, pages: Pages, file: WebConfigFile | None, sockets: list[socket.socket]) -> bool:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_log_unexpected)
+    loop.set_exception_handler(_Unexpected())
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
@@ -104,6 +104,13 @@ def _reload_quietly(app: App) -> None:
         app.reload()
 
 
-def _log_unexpected(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    log.error("unexpected error while serving", extra={"error": context.get("message")}, exc_info=error)
+class _Unexpected:
+    """Logs what nobody has handled: the first time, the second, the fourth and so on, by the kind of error."""
+
+    def __init__(self) -> None:
+        self._troubles = Troubles()
+
+    def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if self._troubles.recur(type(error).__name__):
+            log.error("unexpected error while serving", extra={"error": context.get("message")}, exc_info=error)

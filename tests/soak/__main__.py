@@ -8,6 +8,7 @@ wrong figure.
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import signal
@@ -50,7 +51,7 @@ ACCEPTED = [
 ]
 BOOKING = """
 insert into cost_ledger (id, created_at, provider, model, task_id, quest_id, tokens_in, cost_usd)
-values ({n}, now(), 'codex-mini', 'model-' || {n} % 3, 'task-' || {n} % 40, 'quest-' || {n} % 4, 10, 0.01);
+values ({n}, now(), 'codex-mini', 'model-' || {n} % 3, 'task-' || {n}, 'quest-' || {n} % 4, 10, 0.01);
 update impact_ledger set impact_score = 0.5, updated_at = now() where id = 1 + {n} % 100;
 delete from cost_ledger where id > 1000 and id < {n} - 1000;
 """
@@ -242,7 +243,9 @@ def _problems(first: Use, last: Use, load: Load, scrapes: dict[str, Any], wrong:
 
 def main() -> None:
     """Run it for some seconds, and tell."""
-    figures = soak(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("seconds", type=float, nargs="?", default=SECONDS, help="for how long (default: %(default)g)")
+    figures = soak(parser.parse_args().seconds)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     sys.exit(bool(figures["problems"]))
 
