@@ -272,6 +272,8 @@ class Source:
             yield self._pinned
             return
         self._interrupted.clear()
+        if self._stopped.is_set():
+            raise Stopped(f"source {self.name}: the program ends")
         seconds = self._timeout.total_seconds()
         deadline = monotonic() + seconds
         watch = threading.Timer(seconds, self.interrupt)

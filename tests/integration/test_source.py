@@ -330,6 +330,13 @@ class TestEnding:
 
         assert isinstance(reader.error, Stopped)
 
+    def test_what_begins_after_the_end_of_the_program_ends_at_once(self, database: str) -> None:
+        """A pass that had just begun must not read all the ledgers first."""
+        with source(database) as opened:
+            opened.stop()
+            with pytest.raises(Stopped):
+                ask(opened, "select 1")
+
     def test_a_source_that_is_not_connected_can_be_interrupted(self, database: str) -> None:
         with source(database) as opened:
             opened.interrupt()

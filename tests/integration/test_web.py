@@ -17,6 +17,7 @@ from exporter.app import App
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.web.messages import Request, Response
 from exporter.web.pages import Pages
+from tests.exporter_process import eventually
 
 CONFIGURATION = """\
 sources: {{main: {{dsn: "{dsn}"}}}}
@@ -78,7 +79,7 @@ def app(config: Path) -> Iterator[App]:
     opened = App(config)
     yield opened
     opened.start()  # what never started cannot be stopped
-    opened.stop()
+    eventually(opened.stop, "the pass does not end")
 
 
 def spend(exposition: str) -> dict[str, float]:
