@@ -242,7 +242,8 @@ def test_a_primary_is_followed_through_a_failover(
         exporter.until(lambda seen: seen[sample("ledger_up", ledger="cost")] == 1)
         seen = exporter.until(lambda seen: spend(seen) == before + Decimal("0.2"))
         assert wrong([replica.dsn()], seen) == []
-        assert counters(seen) == counted
+        # Seen at once with the loss, the new charge is no growth; seen after it, it is.
+        assert counters(seen) in (counted, counted + Decimal("0.2"))
 
 
 def counters(seen: Samples) -> Decimal:
