@@ -15,7 +15,7 @@ demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the expor
 
 test: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
 	@scripts/install-tools
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/.made docs ## Check style (ruff), types (mypy --strict) and the documentation.
 	@$(VENV)/bin/ruff check .
