@@ -25,6 +25,10 @@ settings.register_profile(
 )
 settings.load_profile("ledgers")
 
+# Two at a time they are told of a terminal of 80 columns; what they run is to find none.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
+
 # Helpers say what they saw, as tests do.
 pytest.register_assert_rewrite("tests.acceptance", "tests.integration", "tests.exporter_process", "tests.soak")
 
