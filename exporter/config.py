@@ -445,6 +445,10 @@ class Config(Section):
     refresh: RefreshConfig = RefreshConfig()
     thresholds: ThresholdsConfig = ThresholdsConfig()
 
+    def with_timeout(self, timeout: timedelta) -> Self:
+        """Return the same with another time for reading a source: to read a ledger whole takes longer than a refresh may."""
+        return self.model_copy(update={"refresh": self.refresh.model_copy(update={"timeout": timeout})})
+
     def ledgers_of(self, source: str) -> list[LedgerName]:
         """Return the ledgers that stand, wholly or in part, in a source."""
         return [name for name in LEDGERS if source in self.ledgers[name].source_names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -208,7 +208,7 @@ class _Watch:
 
 
 def _run(config: Config, request: Request, stack: ExitStack) -> None:
-    sources = open_sources(_with_timeout(config, request.timeout))
+    sources = open_sources(config.with_timeout(request.timeout))
     for source in sources.values():
         stack.callback(source.close)
     journal = request.journal(config)
@@ -236,11 +236,6 @@ def _run(config: Config, request: Request, stack: ExitStack) -> None:
     if journal:
         journal.remove()
     progress.end(_summary(request, begun, done))
-
-
-def _with_timeout(config: Config, timeout: timedelta) -> Config:
-    """Return a configuration with another time for reading: a chunk of a ledger may take longer than a refresh."""
-    return config.model_copy(update={"refresh": config.refresh.model_copy(update={"timeout": timeout})})
 
 
 def _summary(request: Request, begun: Done, done: Done) -> str:

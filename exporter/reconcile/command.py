@@ -100,7 +100,7 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
     if prometheus_url is not None:
         asked = Client(client.load(prometheus_http_config))
         places.append(PrometheusPlace(prometheus_url, asked, prometheus_matchers))
-    comparisons = _compare(_with_timeout(config, timeout), places, Patience(rounds, wait.total_seconds()))
+    comparisons = _compare(config.with_timeout(timeout), places, Patience(rounds, wait.total_seconds()))
     code = 1 if total(comparisons)[Verdict.DIFFERENT] or lost(comparisons) else 0
     if form == "json":
         click.echo(output.as_json(comparisons, code))
@@ -116,8 +116,3 @@ def _compare(config: Config, places: list[Place], patience: Patience) -> list[Co
             return compare(config, sources, places, patience, status)
         finally:
             status.end()
-
-
-def _with_timeout(config: Config, timeout: timedelta) -> Config:
-    """Return a configuration with another time for reading a source: to read it whole takes longer than a refresh may."""
-    return config.model_copy(update={"refresh": config.refresh.model_copy(update={"timeout": timeout})})
