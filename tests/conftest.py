@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import postgres
+# Helpers say what they saw, as tests do. They have to be named before the first of them is imported.
+pytest.register_assert_rewrite("tests.support")
 
-SCHEMA = Path(__file__).parent / "oracle" / "schema.sql"
+from tests.support import postgres  # noqa: E402
+from tests.support.ledgers import create_ledgers  # noqa: E402
 
 # `HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 pytest` looks for new trouble; a plain run repeats the same examples.
 settings.register_profile(
@@ -28,9 +28,6 @@ settings.load_profile("ledgers")
 # Two at a time they are told of a terminal of 80 columns; what they run is to find none.
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
-
-# Helpers say what they saw, as tests do.
-pytest.register_assert_rewrite("tests.acceptance", "tests.integration", "tests.exporter_process", "tests.soak")
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +71,3 @@ def shard(server: postgres.Server) -> Iterator[str]:
     create_ledgers(dsn)
     yield dsn
     server.drop_database(name)
-
-
-def create_ledgers(dsn: str) -> None:
-    """Create the three ledgers of the reference schema in a database."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(SCHEMA.read_text())

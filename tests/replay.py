@@ -44,7 +44,7 @@ from exporter.exposition import Demand, Format
 from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
 from exporter.views.metric import Family
-from tests import postgres, rules
+from tests.support import postgres, rules
 
 BEGIN = date(2026, 1, 5)
 UNREMARKABLE_TASK_USD = 5

@@ -1,33 +1,32 @@
 """Incidents are booked into real ledgers; real exporter, Prometheus and Alertmanager tell of each, and of nothing else.
 
-Time is compressed as `tests/compressed.py` says. Nothing is mocked.
+Time is compressed as `tests/support/compressed.py` says. Nothing is mocked.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests import compressed, postgres
-from tests.acceptance.test_prometheus import Prometheus, free_port
-from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, eventually
+from tests.support import compressed, postgres
+from tests.support.alert_ledgers import HISTORY, charge
+from tests.support.exporter_process import ROOT, Exporter, eventually
+from tests.support.ledgers import create_ledgers
+from tests.support.processes import ALERTMANAGER, free_port, is_ready, process
+from tests.support.prometheus import PrometheusApi
+from tests.support.webhook import Receiver, receiving
 
 DEADLINE_SECONDS = 180
-ALERTMANAGER = shutil.which("prometheus-alertmanager") or "alertmanager"
 
 CONFIGURATION = """\
 sources: {{main: {{dsn: "{dsn}"}}}}
@@ -37,30 +36,6 @@ thresholds:
   platform: {{silence_seconds: {{warning: 5}}}}
 """
 
-HISTORY = """
--- Ten healthy days. `reference` is so large that no incident of another quest shows in its provider, its layer or the platform.
-create temporary table quest (id text, budget numeric);
-insert into quest values ('reference', 1e7), ('tau', 50), ('burning', 1000), ('wasteful', 60), ('drifting', 60);
-
-insert into quest_budget_allocations
-select id, initcap(id), (now() at time zone 'UTC')::date - age, budget, case when age > 0 then budget * 0.7 end
-from quest, generate_series(0, 9) as age;
-
-insert into cost_ledger
-select null, date_trunc('day', now(), 'UTC') - age * interval '1 day' + interval '12 hours', 'bedrock/claude-3', 'claude-3',
-       null, id, budget * 1000, budget * 10, budget * 0.7
-from quest, generate_series(1, 9) as age;
-
-insert into cost_ledger
-select null, date_trunc('day', now(), 'UTC') - age * interval '1 day' + interval '12 hours', 'glm-4.6', 'glm-4.6',
-       null, 'reference', 100000, 1000, 100
-from generate_series(1, 9) as age;
-
-insert into impact_ledger
-select null, date_trunc('day', now(), 'UTC') - age * interval '1 day' + interval '12 hours', null, id || age || '-' || n,
-       'Task', id, 'Forge', 50000, budget * 0.07, 4
-from quest, generate_series(1, 9) as age, generate_series(1, 10) as n;
-"""
 
 STEADY = """
 insert into cost_ledger
@@ -100,57 +75,11 @@ def booking(dsn: str, statement: str) -> Iterator[None]:
 
 
 @dataclass
-class Receiver:
-    """A webhook: everything Alertmanager has sent, as (receiver, alert)."""
-
-    received: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    address: str = ""
-
-    def take(self, receiver: str, body: bytes) -> None:
-        self.received += [(receiver, alert) for alert in json.loads(body)["alerts"]]
-
-    def names(self, status: str) -> set[tuple[str, str, str]]:
-        """Receiver, alert and quest or provider of all that was told with a status."""
-        return {
-            (receiver, labels["alertname"], labels.get("quest") or labels.get("provider", ""))
-            for receiver, alert in list(self.received)
-            if alert["status"] == status
-            for labels in [alert["labels"]]
-        }
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Listen for Alertmanager on a free port."""
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            receiver.take(self.path.strip("/"), self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@dataclass
 class Stage:
     """The running whole: the platform's database, what Alertmanager tells, and a steady booking that can be interrupted."""
 
     dsn: str
-    prometheus: Prometheus
+    prometheus: PrometheusApi
     receiver: Receiver
     alertmanager: str
     interrupted: Callable[[], AbstractContextManager[None]]
@@ -170,26 +99,6 @@ class Stage:
         with urllib.request.urlopen(f"http://{self.alertmanager}/api/v2/alerts", timeout=DEADLINE_SECONDS) as answer:
             known = json.load(answer)
         return {alert["labels"]["alertname"] for alert in known if alert["status"]["state"] == "suppressed"}
-
-
-@contextmanager
-def process(folder: Path, *command: str | Path) -> Iterator[None]:
-    """Run a program that logs into a folder while the block runs."""
-    with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield
-    finally:
-        running.terminate()
-        running.wait()
-
-
-def is_ready(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=DEADLINE_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +142,7 @@ def stage(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> It
             folder, "prometheus", f"--config.file={home / 'prometheus.yml'}", f"--web.listen-address={prometheus}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
         ))  # fmt: skip
-        running = Stage(dsn, Prometheus(prometheus), receiver, alertmanager, interrupted)
+        running = Stage(dsn, PrometheusApi(prometheus), receiver, alertmanager, interrupted)
         eventually(lambda: is_ready(alertmanager), f"Alertmanager has not started; its log is in {folder}")
         # The longest look back (but for hours of tokens) is filled, so that rates are those of the steady booking.
         eventually(
@@ -273,16 +182,6 @@ def alerted(stage: Stage, receiver: str, alert: str, about: str, *words: str) ->
         DEADLINE_SECONDS,
     )
     assert told.names("firing") == expected
-
-
-def charge(
-    usd: str, quest: str = "reference", task: str = "null", provider: str = "bedrock/claude-3", model: str = "claude-3"
-) -> str:
-    """Book a charge at list price."""
-    return (
-        f"insert into cost_ledger values (-1, now(), '{provider}', '{model}', {task}, '{quest}',"
-        f" {usd} * 1000, {usd} * 10, {usd})"
-    )
 
 
 UNDO = "delete from cost_ledger where id = -1"

@@ -21,13 +21,13 @@ from exporter.backfill import past
 from exporter.demo import history
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
-from tests import postgres
-from tests.acceptance.conftest import configure
-from tests.acceptance.test_alerts import is_ready, process
-from tests.acceptance.test_prometheus import Prometheus, free_port
-from tests.documented import commands_of
-from tests.exporter_process import DEADLINE_SECONDS, ROOT, eventually, run
-from tests.unit.grafana.boards import Query, queries, selectors
+from tests.support import postgres
+from tests.support.boards import Query, queries, selectors
+from tests.support.documented import commands_of
+from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, eventually, run
+from tests.support.ledgers import configure
+from tests.support.processes import free_port, is_ready, process
+from tests.support.prometheus import PrometheusApi
 
 LABELS = ("--label=job=ledger-exporter", "--label=instance=127.0.0.1:9851")
 DAYS = 5
@@ -108,7 +108,7 @@ def told(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def prometheus(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
     """A Prometheus that has never scraped anything, with the blocks promtool made."""
     folder = tmp_path_factory.mktemp("blocks")
     made = subprocess.run(
@@ -138,16 +138,16 @@ class Served:
         )  # fmt: skip
         self._folder = folder
 
-    def __enter__(self) -> Prometheus:
+    def __enter__(self) -> PrometheusApi:
         self._process.__enter__()
         eventually(lambda: is_ready(self._address), f"Prometheus has not started; its log is in {self._folder}")
-        return Prometheus(self._address)
+        return PrometheusApi(self._address)
 
     def __exit__(self, *error: object) -> None:
         self._process.__exit__(None, None, None)
 
 
-def asked(database: Prometheus, promql: str, label: str, at: datetime) -> dict[str, float]:
+def asked(database: PrometheusApi, promql: str, label: str, at: datetime) -> dict[str, float]:
     """The values of an instant query at an instant, by a label."""
     found = database.get("query", query=promql, time=str(at.timestamp()))
     return {one["metric"].get(label, ""): float(one["value"][1]) for one in found["result"]}
@@ -158,12 +158,12 @@ def test_it_says_what_it_wrote_and_what_to_do_with_it(told: Told) -> None:
     assert f"{told.end:%Y-%m-%d}" in told.said
 
 
-def test_prometheus_serves_what_was_spent_before_it_was_installed(told: Told, prometheus: Prometheus) -> None:
+def test_prometheus_serves_what_was_spent_before_it_was_installed(told: Told, prometheus: PrometheusApi) -> None:
     for step in told.moments:
         assert asked(prometheus, TODAY, "quest_id", step + timedelta(minutes=4)) == told.spend(step), step
 
 
-def test_counters_rise_by_what_was_charged(told: Told, prometheus: Prometheus) -> None:
+def test_counters_rise_by_what_was_charged(told: Told, prometheus: PrometheusApi) -> None:
     """Over a day, extrapolated to its edges by Prometheus, within a hundredth of the ledger's own sum."""
     at = told.end.replace(hour=0, minute=0, second=0) - timedelta(days=1)
     growth = "sum(increase(ledger_spend_usd_total[1d]))"
@@ -177,7 +177,7 @@ def test_counters_rise_by_what_was_charged(told: Told, prometheus: Prometheus) -
     assert asked(prometheus, growth, "", at)[""] == pytest.approx(float(usd), rel=0.01)
 
 
-def test_series_are_those_of_the_scrapes(prometheus: Prometheus, told: Told) -> None:
+def test_series_are_those_of_the_scrapes(prometheus: PrometheusApi, told: Told) -> None:
     found = asked(prometheus, 'count by (job) (ledger_quest_info{instance="127.0.0.1:9851"})', "job", told.moments[2])
 
     assert found.keys() == {"ledger-exporter"}
@@ -193,7 +193,7 @@ def shown() -> list[Query]:
     ]
 
 
-def test_dashboards_show_the_past(told: Told, prometheus: Prometheus) -> None:
+def test_dashboards_show_the_past(told: Told, prometheus: PrometheusApi) -> None:
     """Every panel that needs no ranking has an answer on a past afternoon, of rates where they are over two steps or more."""
     at = told.end.replace(hour=15, minute=0, second=0) - timedelta(days=2)
     asked = {str(query): query.promql.replace("[1m]", "[6h]") for query in shown()}
@@ -225,7 +225,7 @@ def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
         tmp_path, "victoria-metrics", f"-httpListenAddr={address}", f"-storageDataPath={tmp_path / 'data'}",
         "-retentionPeriod=1y", "-search.latencyOffset=0s", "-search.disableCache",
     ):  # fmt: skip
-        imported = Prometheus(address)
+        imported = PrometheusApi(address)
         eventually(
             lambda: imported.get("query", query="1"), f"VictoriaMetrics has not started; its log is in {tmp_path}"
         )

@@ -22,10 +22,9 @@ import yaml
 from exporter.check import output
 from exporter.check.command import examine
 from exporter.terminal import StatusLine
-from tests import cockroach, postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, eventually, run
+from tests.support import cockroach, postgres
+from tests.support.exporter_process import ROOT, Exporter, eventually, run
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 INDEXES = """
 create index on cost_ledger (created_at);

@@ -14,11 +14,10 @@ import bcrypt
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.certificates import Authority
-from tests.conftest import create_ledgers
-from tests.exporter_process import Exporter, eventually, run
+from tests.support import postgres
+from tests.support.certificates import Authority
+from tests.support.exporter_process import Exporter, eventually, run
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 LOADED = 'ledger_charged_tasks{window="all"}'

@@ -7,7 +7,6 @@ Those of the README's installation are followed by `test_readme.py`; what is run
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,24 +18,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.acceptance.test_alerts import is_ready, process
-from tests.acceptance.test_prometheus import free_port
-from tests.conftest import create_ledgers
-from tests.documented import PAGES, PROGRAM, ROOT, commands_of
-from tests.exporter_process import Exporter, eventually
-
-ENDING = {"backfill", "check", "reconcile", "report"}
-BESIDE_OURS = re.compile(
-    r"curl |export |promtool tsdb |for day in history/|kubectl kustomize |sed -i |install |cp deploy/|make help$"
-)
-"""What the documentation has done around the program, where no root, engine or cluster is needed for it."""
-
-NEEDS_A_CLUSTER = re.compile(r" \| kubectl (-n \S+ )?apply -f -$")
-"""What takes manifests from a pipe. What would go into it is built."""
-
-FOLLOWED_ELSEWHERE = ROOT / "README.md"
+from tests.support import postgres
+from tests.support.documented import NEEDS_A_CLUSTER, PAGES, PROGRAM, ROOT, commands_of, is_run
+from tests.support.exporter_process import Exporter, eventually
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.processes import free_port, is_ready, process
 
 KUBECTL = '#!/bin/sh\n[ "$1" = kustomize ] && shift && exec kustomize build "$@"\n'
 """Kustomize as kubectl has it, where there is no kubectl."""
@@ -47,13 +33,6 @@ QUEST = """
 insert into quest_budget_allocations
 select 'tau-spread', 'Tau Spread Atlas', (now() at time zone 'utc')::date - age, 10, 5 from generate_series(0, 9) as age
 """
-
-
-def is_run(page: Path, command: str) -> bool:
-    """Tell whether a command of a page is run in this module."""
-    program, *arguments = command.split()
-    ours = PROGRAM.fullmatch(program) and arguments and arguments[0] in ENDING
-    return page != FOLLOWED_ELSEWHERE and bool(ours or BESIDE_OURS.match(command))
 
 
 SCRIPTS = {

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from exporter.web import healthy
-from tests.certificates import Authority
-from tests.exporter_process import ROOT, Exporter
+from tests.support.certificates import Authority
+from tests.support.exporter_process import ROOT, Exporter
 
 HASH = "$2b$04$7ctQG/VkHRbwJjEU4hTUtOxFqyuyDSzQFbx8qmyWM6LN/9pTF0Uqu"
 TLS = {"cert_file": "server.crt", "key_file": "server.key"}

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.conftest import configure
-from tests.exporter_process import DEADLINE_SECONDS, ROOT, eventually
+from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, eventually
+from tests.support.ledgers import configure
 
 ENDLESS = "columns: {cost_usd: \"cost_usd + (pg_sleep(3600)::text || '0')::numeric\"}"
 """A cost that takes an hour to read."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import DEADLINE_SECONDS, ROOT, Exporter, eventually
+from tests.support import postgres
+from tests.support.exporter_process import ROOT, Exporter, eventually
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.processes import free_port
+from tests.support.prometheus import PrometheusApi
 
 TODAY = "date_trunc('day', now() at time zone 'utc') at time zone 'utc'"
 """The beginning of the UTC day, as an instant."""
@@ -91,38 +89,6 @@ TRUTHS = {
 }
 
 
-class Prometheus:
-    """A running Prometheus at an address."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """What an API answers, or None while there is no answer."""
-        url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=DEADLINE_SECONDS) as answer:
-                return json.load(answer)["data"]
-        except OSError:
-            return None
-
-    def query(self, promql: str, label: str) -> dict[str, float]:
-        """The value of each series of an instant query, by one of its labels."""
-        return {one["metric"][label]: float(one["value"][1]) for one in self.get("query", query=promql)["result"]}
-
-    def targets(self) -> list[tuple[str, str]]:
-        """The job and the health of each target, none while there is no answer."""
-        found = self.get("targets", state="active")
-        return [(one["labels"]["job"], one["health"]) for one in found["activeTargets"]] if found else []
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def database(pg18: postgres.Server) -> Iterator[str]:
     """A small platform that books nothing any more."""
@@ -135,7 +101,7 @@ def database(pg18: postgres.Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
     """Prometheus with the repository's files; only the addresses and the pace are the test's."""
     folder = tmp_path_factory.mktemp("prometheus")
     home = folder / "home"
@@ -149,7 +115,7 @@ def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield from _running(settings, folder)
 
 
-def _running(settings: Path, folder: Path) -> Iterator[Prometheus]:
+def _running(settings: Path, folder: Path) -> Iterator[PrometheusApi]:
     address = f"127.0.0.1:{free_port()}"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -158,7 +124,7 @@ def _running(settings: Path, folder: Path) -> Iterator[Prometheus]:
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        prometheus = Prometheus(address)
+        prometheus = PrometheusApi(address)
         eventually(
             lambda: prometheus.targets() and all(health != "unknown" for _, health in prometheus.targets()),
             f"Prometheus has not scraped; its log is in {folder}",
@@ -169,12 +135,12 @@ def _running(settings: Path, folder: Path) -> Iterator[Prometheus]:
         process.wait()
 
 
-def test_all_targets_are_up(prometheus: Prometheus) -> None:
+def test_all_targets_are_up(prometheus: PrometheusApi) -> None:
     assert prometheus.targets() == [("ledger-exporter", "up")]
 
 
 @pytest.mark.parametrize("view", TRUTHS)
-def test_each_view_answers_with_what_the_ledgers_say(prometheus: Prometheus, database: str, view: str) -> None:
+def test_each_view_answers_with_what_the_ledgers_say(prometheus: PrometheusApi, database: str, view: str) -> None:
     promql, label, sql = TRUTHS[view]
     with psycopg.connect(database) as connection:
         expected = {name: float(value) for name, value in connection.execute(sql).fetchall()}
@@ -183,7 +149,7 @@ def test_each_view_answers_with_what_the_ledgers_say(prometheus: Prometheus, dat
     assert prometheus.query(promql, label) == pytest.approx(expected, rel=1e-12)
 
 
-def test_metadata_comes_with_the_metrics(prometheus: Prometheus) -> None:
+def test_metadata_comes_with_the_metrics(prometheus: PrometheusApi) -> None:
     """Units and meanings are there where PromQL is written."""
     found = prometheus.get("metadata", metric="ledger_quest_budget_usd")
 

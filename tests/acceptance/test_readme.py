@@ -18,25 +18,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS
-from tests.acceptance.test_release import clean_environment
-from tests.conftest import create_ledgers
-from tests.documented import BLOCK, ROOT, commands_in, section_of
-from tests.exporter_process import Exporter, sample
-from tests.integration.test_source_tls import Guarded
-
-STEPS = section_of(ROOT / "README.md", "Point it at your ledgers")
-NEEDS_AN_ENGINE = "docker "
-FOLLOWED = {
-    "README.md": [
-        command
-        for _, block in BLOCK.findall(STEPS)
-        for command in commands_in(block)
-        if not command.startswith(NEEDS_AN_ENGINE)
-    ]
-}
-"""The commands that are run here, by page. systemd's page has the same installation, in another folder."""
+from tests.support import postgres
+from tests.support.documented import FOLLOWED, ROOT, STEPS
+from tests.support.exporter_process import Exporter, sample
+from tests.support.ledgers import LEDGERS, create_ledgers
+from tests.support.processes import clean_environment
+from tests.support.tls_server import Guarded
 
 CHECKOUT = ("exporter", "docs", "pyproject.toml", "README.md", "LICENSE", "requirements.txt", "requirements-build.txt")
 PASSWORD = "correct horse"  # noqa: S105 - nothing else has it

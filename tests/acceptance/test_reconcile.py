@@ -29,9 +29,9 @@ from exporter.reconcile.rounds import Patience, reconcile
 from exporter.reconcile.samples import of_families
 from exporter.refresh import Refresh
 from exporter.terminal import StatusLine
-from tests.acceptance.conftest import configure
-from tests.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
-from tests.prometheus_process import Prometheus
+from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
+from tests.support.ledgers import configure
+from tests.support.prometheus import Prometheus
 
 HISTORY = """
 update cost_ledger set id = id + 100000;

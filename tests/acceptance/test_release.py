@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.exporter_process import Exporter, sample
+from tests.support.exporter_process import Exporter, sample
+from tests.support.processes import clean_environment
 
 ROOT = Path(__file__).parents[2]
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;\\]+)( ;[^\\\n]+)?", re.MULTILINE)
@@ -28,12 +28,6 @@ class Release:
     wheel: Path
     source: Path
     contents: Path
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without anything that leads to the source tree or its virtual environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, **more}
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:

@@ -16,10 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, Samples, run
+from tests.support import postgres
+from tests.support.exporter_process import ROOT, Exporter, Samples, run
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 VIEWS = ("Allocation", "Efficiency", "Utilization", "Providers", "Waste")
 

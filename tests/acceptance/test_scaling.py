@@ -20,14 +20,15 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from exporter import config_file
-from tests import compressed, postgres
-from tests.acceptance.test_alerts import ALERTMANAGER, HISTORY, Receiver, charge, is_ready, process, receiving
-from tests.acceptance.test_prometheus import Prometheus, free_port
-from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, Samples, eventually, sample
-from tests.integration.test_incremental import figures
-from tests.integration.test_truth import differences
 from tests.oracle import samples
+from tests.support import compressed, postgres
+from tests.support.alert_ledgers import HISTORY, charge
+from tests.support.comparison import differences, figures
+from tests.support.exporter_process import ROOT, Exporter, Samples, eventually, sample
+from tests.support.ledgers import create_ledgers
+from tests.support.processes import ALERTMANAGER, free_port, is_ready, process
+from tests.support.prometheus import PrometheusApi
+from tests.support.webhook import Receiver, receiving
 
 EXAMPLES = ROOT / "deploy" / "examples"
 EXPORTER_EXAMPLES = sorted(set(EXAMPLES.glob("*.yml")) - set(EXAMPLES.glob("prometheus-*.yml")))
@@ -260,9 +261,9 @@ class Stage:
 
     dsn: str
     exporters: list[Exporter]
-    prometheus: list[Prometheus]
+    prometheus: list[PrometheusApi]
     receiver: Receiver
-    victoria: Prometheus
+    victoria: PrometheusApi
 
     def told(self, status: str) -> list[str]:
         """The alerts of quest Tau that were told with a status, each time they were."""
@@ -338,13 +339,13 @@ def stage(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> It
                 f"--storage.tsdb.path={own / 'data'}",
             ))  # fmt: skip
         eventually(lambda: is_ready(alertmanager), f"Alertmanager has not started; its log is in {folder}")
-        running = Stage(pg18.dsn(name), exporters, [*map(Prometheus, addresses)], receiver, Prometheus(victoria))
+        running = Stage(pg18.dsn(name), exporters, [*map(PrometheusApi, addresses)], receiver, PrometheusApi(victoria))
         for one in running.prometheus:
             eventually(lambda one=one: healths(one) == ["up", "up"], f"not both scraped; the logs are in {folder}")
         yield running
 
 
-def healths(prometheus: Prometheus) -> list[str]:
+def healths(prometheus: PrometheusApi) -> list[str]:
     """The health of each of a Prometheus' targets."""
     return [health for _, health in prometheus.targets()]
 
@@ -382,7 +383,7 @@ def test_victoria_metrics_keeps_what_prometheus_scraped(stage: Stage) -> None:
     assert answers(stage.victoria, "count(quest:ledger_spend_usd:today)") == [5]
 
 
-def answers(prometheus: Prometheus, query: str) -> list[float]:
+def answers(prometheus: PrometheusApi, query: str) -> list[float]:
     """The values of an instant query, none while there is no answer."""
     found = prometheus.get("query", query=query)
     return [float(one["value"][1]) for one in found["result"]] if found else []

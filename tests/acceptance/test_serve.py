@@ -20,10 +20,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from exporter import __version__, app
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.web import serving
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import DEADLINE_SECONDS, SOON_SECONDS, Exporter, Samples, eventually, run, sample
+from tests.support import postgres
+from tests.support.exporter_process import DEADLINE_SECONDS, SOON_SECONDS, Exporter, Samples, eventually, run, sample
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 COST_UP = sample("ledger_up", ledger="cost")
 INTERVAL = sample("ledger_refresh_interval_seconds")

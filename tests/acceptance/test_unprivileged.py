@@ -14,10 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import ROOT, Exporter, sample
+from tests.support import postgres
+from tests.support.exporter_process import ROOT, Exporter, sample
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 USER = 10001
 WRITING_NOTHING = ("sh", "-c", 'cd "$0" && ulimit -f 0 && exec "$@"')

@@ -17,11 +17,10 @@ import psycopg
 import pytest
 
 from exporter.web.server import MAX_CONNECTIONS
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import DEADLINE_SECONDS, Exporter, beside, eventually, outcome
-from tests.flood import NUMBERS
+from tests.support import postgres
+from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, beside, eventually, outcome
+from tests.support.flood import NUMBERS
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 SCRAPERS = 500
 SECONDS = float(os.environ.get("SCRAPE_SECONDS", "3"))
@@ -134,7 +133,7 @@ def test_many_scrapers_at_once_are_all_served(exporter: Exporter) -> None:
 
 def test_scrapes_are_quick_among_many_scrapers(exporter: Exporter) -> None:
     """Five hundred that scrape once a second."""
-    with Watched(exporter) as watched, beside("tests.scrapers", exporter.address, str(SCRAPERS)) as scrapers:
+    with Watched(exporter) as watched, beside("tests.support.scrapers", exporter.address, str(SCRAPERS)) as scrapers:
         eventually(lambda: descriptors(exporter) > SCRAPERS, "not all of them are there")
         own = {keep: p99(scrapes(exporter, SECONDS, keep=keep)) for keep in (True, False)}
         theirs = outcome(scrapers)
@@ -148,7 +147,7 @@ def test_scrapes_are_quick_among_many_scrapers(exporter: Exporter) -> None:
 
 def test_a_flood_costs_little_and_ends(exporter: Exporter) -> None:
     quiet = {keep: p99(scrapes(exporter, 2, keep=keep)) for keep in (True, False)}
-    with Watched(exporter) as watched, beside("tests.flood", exporter.address) as flood:
+    with Watched(exporter) as watched, beside("tests.support.flood", exporter.address) as flood:
         eventually(lambda: descriptors(exporter) > 300, "no flood")
         flooded = {keep: p99(scrapes(exporter, SECONDS, keep=keep)) for keep in (True, False)}
         done = outcome(flood)

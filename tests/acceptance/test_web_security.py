@@ -24,11 +24,10 @@ import yaml
 
 from exporter.logs import TALLY_SECONDS
 from exporter.web.authentication import FREE_FAILURES, LONGEST_WAIT_SECONDS
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.certificates import Authority, Pair
-from tests.conftest import create_ledgers
-from tests.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
+from tests.support import postgres
+from tests.support.certificates import Authority, Pair
+from tests.support.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()

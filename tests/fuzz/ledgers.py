@@ -16,11 +16,11 @@ from exporter import config_file
 from exporter.exposition import IDENTITY, OPENMETRICS, TEXT, Exposition
 from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
-from tests import postgres
-from tests.conftest import create_ledgers
-from tests.integration.histories import Ledgers, Platform, moments
-from tests.integration.product import configuration
 from tests.oracle import Options
+from tests.support import postgres
+from tests.support.histories import Ledgers, Platform, moments
+from tests.support.ledgers import create_ledgers
+from tests.support.product import configuration
 
 Moment = tuple[datetime, Ledgers]
 LIMITED = Options(quests=3, models=2, provider_limit=2, layers=2, combinations=4)

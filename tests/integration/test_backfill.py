@@ -20,9 +20,9 @@ from exporter.backfill.past import Past, Step
 from exporter.ledgers import history
 from exporter.ledgers.history import Steps
 from exporter.ledgers.source import Source
-from tests import postgres
-from tests.integration.product import Product, configuration
 from tests.oracle import Key, Options, key
+from tests.support import postgres
+from tests.support.product import Product, configuration
 
 BEGIN = datetime(2026, 4, 10, 20, tzinfo=UTC)
 STEP = timedelta(hours=2)

@@ -14,9 +14,9 @@ import pytest
 from exporter.demo import history
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
-from tests import postgres
-from tests.exporter_process import Exporter, eventually
-from tests.prometheus_process import Prometheus, Series
+from tests.support import postgres
+from tests.support.exporter_process import Exporter, eventually
+from tests.support.prometheus import Prometheus, Series
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cookbook.md"

@@ -20,10 +20,11 @@ import pytest
 from exporter.demo import history
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
-from tests import oracle, postgres
-from tests.exporter_process import Exporter, eventually
-from tests.prometheus_process import Prometheus, RefusedError, Series
-from tests.unit.grafana.boards import Query, panels, queries
+from tests import oracle
+from tests.support import postgres
+from tests.support.boards import Query, panels, queries
+from tests.support.exporter_process import Exporter, eventually
+from tests.support.prometheus import Prometheus, RefusedError, Series
 
 SCALE = 0.05
 DAY_SECONDS = 86_400

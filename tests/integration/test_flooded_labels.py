@@ -14,9 +14,9 @@ from exporter import config_file
 from exporter.exposition import IDENTITY, OPENMETRICS, TEXT
 from exporter.ledgers.source import Source
 from exporter.refresh import Published, Refresh
-from tests import postgres
-from tests.conftest import create_ledgers
-from tests.integration.test_promtool import NOTHING_TO_SAY, check_metrics
+from tests.support import postgres
+from tests.support.ledgers import create_ledgers
+from tests.support.promtool import NOTHING_TO_SAY, check_metrics
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 CHARGES, QUESTS, PROVIDERS = 10_000, 10_000, 5_000

@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from exporter.views import health
-from tests.exporter_process import Exporter, sample
-from tests.integration import product
 from tests.oracle import Key, key
+from tests.support import product
+from tests.support.exporter_process import Exporter, sample
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 PAGE = Path(__file__).parents[2] / "docs" / "mapping.md"

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from unittest.mock import patch
 
 import psycopg
@@ -22,32 +21,15 @@ from psycopg import sql
 
 from exporter import config_file, refresh
 from exporter.parts import WINDOWS
-from tests import postgres
-from tests.integration.bookings import RELATIONS, Books, write
-from tests.integration.engine import Engine, broken_off, small
-from tests.integration.product import configuration
-from tests.integration.test_truth import differences
-from tests.oracle import Key, Options, Samples, samples
+from tests.oracle import Key, Options, samples
+from tests.support import postgres
+from tests.support.bookings import RELATIONS, Books, write
+from tests.support.comparison import check, differences, figures, value
+from tests.support.engine import Engine, broken_off, corrections, small
+from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
+from tests.support.product import configuration
 
-NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 EXPORTER = "ledger-exporter/%"
-
-
-def figures(published: dict[Key, Any]) -> dict[Key, Any]:
-    """All samples but those that tell of a process's past: counters, and the quests they remember."""
-    return {
-        sample: value
-        for sample, value in published.items()
-        if not sample[0].endswith("_total") and sample[0] != "ledger_quest_info"
-    }
-
-
-def check(dsns: list[str], now: datetime, published: dict[Key, float]) -> None:
-    """Check that each sample is what the oracle says of the ledgers as they are."""
-    expected: Samples = figures(samples(dsns, now))
-    found = differences(expected, figures(published))
-    if found:
-        pytest.fail(f"{len(found)} of {len(expected)}:\n" + "\n".join(found[:12]), pytrace=False)
 
 
 # --- any history -----------------------------------------------------------------------------------------------------
@@ -387,44 +369,6 @@ def books(server: postgres.Server) -> Iterator[Books]:
     with small(), Books(server.dsn(name)) as found:
         yield found
     server.drop_database(name)
-
-
-def charge(at: datetime, task: str | None = "t1", usd: str = "1", provider: str = "codex-mini") -> tuple[object, ...]:
-    """A row of the cost ledger."""
-    return (at, provider, "m1", task, "q1", 100, 10, Decimal(usd))
-
-
-def outcome(at: datetime, task: str, score: float | None, *, tokens: int = 5000, usd: str = "1") -> tuple[object, ...]:
-    """A row of the impact ledger."""
-    return (at, at, task, "A title", "q1", "Forge", tokens, Decimal(usd), score)
-
-
-def ago(days: float = 0, **others: float) -> datetime:
-    """An instant before noon."""
-    return NOON - timedelta(days, **others)
-
-
-def history(days: int = 20, a_day: int = 6) -> list[tuple[object, ...]]:
-    """Charges of the last days, the oldest first, each of a task of its own."""
-    rows = [(ago(day, minutes=7 * place), f"t{day}-{place}") for day in range(days) for place in range(a_day)]
-    return [charge(at, task) for at, task in sorted(rows)]
-
-
-def value(published: dict[Key, float], metric: str, **labels: str) -> float | None:
-    """The sample with these labels; None where there is none."""
-    found = [
-        value for (name, names), value in published.items() if name == metric and labels.items() <= dict(names).items()
-    ]
-    assert len(found) <= 1
-    return found[0] if found else None
-
-
-def corrections(engine: Engine) -> int:
-    """How often a walk found a range that was not as it was read."""
-    return sum(health.corrections for health in engine.inner.empty().snapshot.health.values())
-
-
-SOON = NOON + timedelta(seconds=15)
 
 
 def test_a_row_of_any_date_is_seen_at_the_next_refresh(books: Books) -> None:

@@ -16,11 +16,11 @@ from exporter.app import App
 from exporter.errors import SourceError
 from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
-from tests import postgres
-from tests.integration.bookings import Books
-from tests.integration.engine import Engine, broken_off, small
-from tests.integration.product import Product
-from tests.integration.test_incremental import history
+from tests.support import postgres
+from tests.support.bookings import Books
+from tests.support.engine import Engine, broken_off, small
+from tests.support.example_rows import history
+from tests.support.product import Product
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 INTERVAL = timedelta(seconds=15)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import UTC, datetime
 
 import psycopg
@@ -12,11 +11,11 @@ from exporter import config_file
 from exporter.exposition import IDENTITY, TEXT
 from exporter.ledgers.source import Source
 from exporter.refresh import Published, Refresh
-from tests.integration.product import configuration
 from tests.oracle import Options
+from tests.support.product import configuration
+from tests.support.promtool import NOTHING_TO_SAY, check_metrics
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
-NOTHING_TO_SAY = (0, "", "")
 
 ODD = [
     '"',
@@ -33,12 +32,6 @@ ODD = [
     "\N{LINE SEPARATOR}",
 ]
 """Texts that real ledgers hold."""
-
-
-def check_metrics(exposition: bytes) -> tuple[int, str, str]:
-    """What promtool says of an exposition: its exit code, output and errors."""
-    checked = subprocess.run(["promtool", "check", "metrics"], input=exposition, capture_output=True, check=False)
-    return checked.returncode, checked.stdout.decode(), checked.stderr.decode()
 
 
 def text(published: Published) -> bytes:

@@ -11,10 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.conftest import create_ledgers
-from tests.exporter_process import Exporter, sample
+from tests.support import postgres
+from tests.support.exporter_process import Exporter, sample
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "psql --dbname=platform --file=docs/role.sql"

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from exporter.snapshot import Snapshot
-from tests.integration.test_source import ALL_LEDGERS, refresh_once, up
+from tests.support.sources import ALL_LEDGERS, refresh_once, up
 
 ROLE = "tenant_reader"
 HIDING = """

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import yaml
 
-from tests import rules
-from tests.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES
+from tests.support import rules
+from tests.support.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 

@@ -12,12 +12,12 @@ import pytest
 
 from exporter.ledgers.ledger import Abilities
 from exporter.ledgers.source import Query, Result, Transaction
-from tests import cockroach, postgres
-from tests.integration.bookings import RELATIONS, Books
-from tests.integration.engine import Engine, small
-from tests.integration.test_incremental import NOON, SOON, ago, charge, check, figures, history, outcome
-from tests.integration.test_truth import differences
 from tests.oracle import samples
+from tests.support import cockroach, postgres
+from tests.support.bookings import RELATIONS, Books
+from tests.support.comparison import check, differences, figures
+from tests.support.engine import Engine, small
+from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
 
 MONTHS = ("2026-01", "2026-02", "2026-03", "2026-04")
 

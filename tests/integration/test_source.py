@@ -7,8 +7,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,26 +17,23 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from exporter import __version__, config_file
+from exporter import __version__
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
 from exporter.ledgers.cost import Families
 from exporter.ledgers.source import Question, Source, Transaction
 from exporter.parts import CostPart, TaskNumbers
-from exporter.refresh import Refresh
-from exporter.snapshot import Snapshot
-from tests import postgres
+from tests.support import postgres
+from tests.support.example_rows import NOON
+from tests.support.sources import ALL_LEDGERS, PLENTY, ask, refresh_once, refused, source, up
 
-NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 QUESTION = Question(NOON, timedelta(hours=24))
-PLENTY = timedelta(seconds=20)
 DEADLINE = 20.0
 SOON_SECONDS = 10.0
 """Far less than what is asked would take by itself, or the time there is for it."""
 COST = CostLedger(source="main")
 BUDGET = BudgetLedger(source="main")
-ALL_LEDGERS = ("cost: {source: main}", "impact: {source: main}", "budget: {source: main}")
 ANY = Families([ProviderPattern(pattern="codex", family="Codex")])
 CHARGE = (
     "insert into cost_ledger (id, created_at, provider, quest_id, cost_usd) values (1, '2026-04-10 11:00Z', %s, %s, %s)"
@@ -53,48 +50,11 @@ def charges(part: CostPart) -> int:
     return sum(spend.charges for _, _, spend in part.spend.rows())
 
 
-@contextlib.contextmanager
-def source(dsn: str, timeout: timedelta = PLENTY, password: str | None = None) -> Iterator[Source]:
-    """A source, closed at the end."""
-    secret = None if password is None else SecretStr(password)
-    opened = Source("main", SecretStr(dsn), secret, timeout)
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
 @pytest.fixture
 def platform(database: str) -> Iterator[psycopg.Connection[Any]]:
     """The platform's own connection, which books."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection
-
-
-def ask(opened: Source, question: str) -> list[tuple[Any, ...]]:
-    """Ask one question in a transaction of its own."""
-    with opened.snapshot() as transaction:
-        return transaction.rows(question, {})
-
-
-def refused(act: Callable[[], object]) -> str:
-    """The message with which an act is refused."""
-    with pytest.raises(SourceError) as caught:
-        act()
-    return str(caught.value)
-
-
-def refresh_once(*lines: str, dsn: str, timeout: str = "20s") -> Snapshot:
-    """What one refresh makes of a database under a configuration with further lines."""
-    text = f'sources: {{main: {{dsn: "{dsn}"}}}}\nledgers:\n' + "\n".join(f"  {line}" for line in lines)
-    settings = config_file.parse(f"{text}\nrefresh: {{timeout: {timeout}}}")
-    with source(dsn, settings.refresh.timeout) as opened:
-        return Refresh(settings, {"main": opened}).run(NOON).snapshot
-
-
-def up(snapshot: Snapshot) -> dict[str, bool | None]:
-    """Which ledgers could be read."""
-    return {ledger: health.up for ledger, health in snapshot.health.items()}
 
 
 class TestReadOnly:

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.integration.histories import (
+from tests.oracle import Key, Options, Oracle, samples
+from tests.support.comparison import differences
+from tests.support.histories import (
     RELATIONS,
     Delete,
     History,
@@ -24,8 +26,7 @@ from tests.integration.histories import (
     moments,
     round_dollars,
 )
-from tests.integration.product import Product
-from tests.oracle import Key, Options, Oracle, Samples, as_float, samples
+from tests.support.product import Product
 
 FEW = Options(
     quests=3, models=2, provider_limit=2, layers=2, combinations=4, best_tasks=3, worst_tasks=3, costly_tasks=3
@@ -44,53 +45,11 @@ OPTIONAL = (
     ("budget", "spent_usd"),
 )
 
-NOT_FIGURES = frozenset({
-    "ledger_up",
-    "ledger_source_up",
-    "ledger_snapshot_timestamp_seconds",
-    "ledger_refresh_interval_seconds",
-    "ledger_max_age_seconds",
-    "ledger_refresh_duration_seconds",
-    "ledger_refresh_last_success_timestamp_seconds",
-    "ledger_refreshes_total",
-    "ledger_refresh_failures_total",
-    "ledger_first_load_progress_ratio",
-    "ledger_verified_age_seconds",
-    "ledger_rows_read_total",
-    "ledger_corrections_total",
-    "ledger_exporter_build_info",
-    "ledger_config_last_reload_successful",
-    "ledger_config_last_reload_success_timestamp_seconds",
-})  # fmt: skip
-"""What tells of the exporter and not of the ledgers."""
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 
 fewer = settings(max_examples=settings().max_examples // 2 or 1)
 """For tests whose examples take several refreshes."""
-
-
-def differences(expected: Samples, published: dict[Key, float]) -> list[str]:
-    """Each sample that is missing, should not be there, or is not the float nearest to the exact value."""
-    figures = {
-        sample: value
-        for sample, value in published.items()
-        if sample[0] not in NOT_FIGURES and not sample[0].startswith(("process_", "ledger_threshold_"))
-    }
-    found = []
-    for sample in sorted(expected.keys() | figures.keys(), key=lambda sample: (sample[0], sorted(sample[1]))):
-        if sample not in figures:
-            found.append(f"{_named(sample)} is not published, but is {expected[sample]}")
-        elif sample not in expected:
-            found.append(f"{_named(sample)} should not be published, but says {figures[sample]!r}")
-        elif figures[sample] != as_float(expected[sample]):
-            found.append(f"{_named(sample)} says {figures[sample]!r}, but is {expected[sample]}")
-    return found
-
-
-def _named(sample: Key) -> str:
-    metric, labels = sample
-    return metric + "{" + ", ".join(f"{name}={value!r}" for name, value in sorted(labels)) + "}"
 
 
 def agree(dsns: list[str], now: datetime, options: Options | None = None) -> dict[Key, float]:

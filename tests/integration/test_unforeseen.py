@@ -21,11 +21,12 @@ from exporter.ledgers.source import Source
 from exporter.parts import TaskNumbers
 from exporter.parts.settled import Settled
 from exporter.snapshot import Reload
-from tests import postgres
-from tests.integration.bookings import Books
-from tests.integration.engine import Engine, broken_off, small
-from tests.integration.test_incremental import NOON, SOON, ago, charge, check, corrections, history, outcome, value
 from tests.oracle import Key
+from tests.support import postgres
+from tests.support.bookings import Books
+from tests.support.comparison import check, value
+from tests.support.engine import Engine, broken_off, corrections, small
+from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
 
 LATER = SOON + timedelta(seconds=15)
 

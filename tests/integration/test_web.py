@@ -17,7 +17,7 @@ from exporter.app import App
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.web.messages import Request, Response
 from exporter.web.pages import Pages
-from tests.exporter_process import eventually
+from tests.support.exporter_process import eventually
 
 CONFIGURATION = """\
 sources: {{main: {{dsn: "{dsn}"}}}}

@@ -25,7 +25,7 @@ from exporter.web.config_file import WebConfigFile
 from exporter.web.messages import Response
 from exporter.web.server import Server
 from exporter.web.serving import Entrance
-from tests.certificates import Authority, Pair
+from tests.support.certificates import Authority, Pair
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n"
 BODY = b"~" * 5_000_000

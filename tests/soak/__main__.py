@@ -27,12 +27,10 @@ from typing import Any
 
 import psycopg
 
-from tests import postgres
-from tests.acceptance.conftest import LEDGERS, configure
-from tests.acceptance.faults.scene import as_published, snapshot_instant
-from tests.conftest import create_ledgers
-from tests.exporter_process import Exporter, beside, outcome, sample
-from tests.integration.test_incremental import check
+from tests.support import postgres
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import Exporter, beside, outcome, sample
+from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 SECONDS = 180.0
 INTERVAL = "100ms"
@@ -179,7 +177,7 @@ def soak(seconds: float) -> dict[str, Any]:
         uses: list[Use] = []
         with (
             loaded(load, exporter, dsn, config) as platform,
-            beside("tests.scrapers", exporter.address, str(SCRAPERS)) as scrapers,
+            beside("tests.support.scrapers", exporter.address, str(SCRAPERS)) as scrapers,
         ):
             end = time.monotonic() + seconds
             while time.monotonic() < end:

@@ -15,7 +15,7 @@ import pytest
 from exporter import client
 from exporter.client import Client, check_url, with_path
 from exporter.errors import ConfigError, RequestError
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 SECRET = "s3cret"  # noqa: S105 - of these tests alone
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter import costliest as module
 from exporter.costliest import Costliest, Ranked, TaskKey
 from exporter.parts import Spend, TaskSpend
-from tests.unit.made import usd
+from tests.support.snapshots import usd
 
 Label = Callable[[tuple[str, str | None]], TaskKey]
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter import counters
 from exporter.counters import Counters
 from exporter.parts import Key, Spend
-from tests.unit.made import usd
+from tests.support.snapshots import usd
 
 ZERO = Spend()
 X = ("A", "m", "x")

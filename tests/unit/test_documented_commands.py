@@ -18,9 +18,18 @@ import click
 import pytest
 
 from exporter.cli import cli
-from tests.acceptance.test_documented_commands import NEEDS_A_CLUSTER, is_run
-from tests.acceptance.test_readme import FOLLOWED
-from tests.documented import PAGES, PROGRAM, ROOT, commands_of, indented_in, mentioned_in, parts_of
+from tests.support.documented import (
+    FOLLOWED,
+    NEEDS_A_CLUSTER,
+    PAGES,
+    PROGRAM,
+    ROOT,
+    commands_of,
+    indented_in,
+    is_run,
+    mentioned_in,
+    parts_of,
+)
 
 COMPOSE = "tests/acceptance/test_compose.py::test_compose_accepts_the_file"
 RELEASE = "tests/acceptance/test_release.py::installed"

@@ -25,7 +25,7 @@ from exporter.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEX
 from exporter.labels import clean
 from exporter.snapshot import RankedTask
 from exporter.views.metric import Family, Metric
-from tests.unit.made import cost_figures, impact_figures, snapshot, spend, usd
+from tests.support.snapshots import cost_figures, impact_figures, snapshot, spend, usd
 
 GAUGE = Metric("ledger_quest_spend_usd", 'Spend in US dollars,\nby "quest" \\ window.', ("quest", "window"))
 COUNTER = Metric("ledger_spend_usd_total", "Spend in US dollars.", ("quest",))

@@ -22,7 +22,7 @@ from exporter.labels import (
     clean_title,
     name_quests,
 )
-from tests.unit.made import folds, spend, usd
+from tests.support.snapshots import folds, spend, usd
 
 LIMITS = {"quest": 2, "model": 2, "provider": 2, "layer": 2, "combinations": 2}
 

@@ -16,7 +16,7 @@ from exporter.exposition import Exposition
 from exporter.refresh import Published
 from exporter.snapshot import LedgerHealth, Reload
 from exporter.views.metric import Metric
-from tests.unit.made import budget_figures, cost_figures, snapshot
+from tests.support.snapshots import budget_figures, cost_figures, snapshot
 
 EVIL = "<script>alert(1)</script>\"'&"
 

@@ -8,7 +8,7 @@ import pytest
 
 from exporter import progress
 from exporter.progress import Progress
-from tests.unit.test_terminal import Terminal
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import yaml
 
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
-from tests import rules
-from tests.rules import PROMETHEUS, ROOT, Rule
+from tests.support import rules
+from tests.support.rules import PROMETHEUS, ROOT, Rule
 
 ALERTS = [pytest.param(rule, id=rule.alert) for rule in rules.alerts()]
 ALL = [pytest.param(rule, id=rule.alert or rule.record) for rule in rules.rules()]

@@ -14,7 +14,7 @@ from apscheduler.schedulers import base
 
 from exporter import scheduler as scheduling
 from exporter.scheduler import Scheduler, trigger
-from tests.exporter_process import eventually
+from tests.support.exporter_process import eventually
 
 DEADLINE = 60.0
 NEVER = timedelta(days=1)

@@ -7,11 +7,7 @@ import io
 import pytest
 
 from exporter import terminal
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from exporter.errors import ConfigError
 from exporter.web.config import CIPHER_SUITES, CURVES, TLS13_SUITES, WebConfig
 from exporter.web.config_file import WebConfigFile, parse
-from tests.certificates import Authority, Pair, encrypted
+from tests.support.certificates import Authority, Pair, encrypted
 
 ROOT = Path(__file__).parents[2]
 HASH = bcrypt.hashpw(b"open sesame", b"$2b$04$" + 22 * b"u").decode()  # ever the same: it is in the names of tests

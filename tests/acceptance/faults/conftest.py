@@ -8,10 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.faults.scene import PASSWORDS, ROLE, SETTINGS, Platform, Scene, Witness, configure, furnish
-from tests.exporter_process import Exporter, sample
-from tests.proxy import Proxy
+from tests.support import postgres
+from tests.support.exporter_process import Exporter, sample
+from tests.support.proxy import Proxy
+from tests.support.scene import PASSWORDS, ROLE, SETTINGS, Scene, configure, furnish
+from tests.support.witness import Platform, Witness
 
 
 @pytest.fixture(scope="package")

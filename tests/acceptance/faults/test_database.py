@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.acceptance.faults.scene import PASSWORDS, ROLE, Scene
-from tests.exporter_process import eventually
+from tests.support.exporter_process import eventually
+from tests.support.scene import PASSWORDS, ROLE, Scene
 
 
 def test_stopped(scene: Scene) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.faults.scene import ROLE, Scene
-from tests.exporter_process import eventually
+from tests.support.exporter_process import eventually
+from tests.support.scene import ROLE, Scene
 
 COST = ("cost",)
 PATIENCE_SECONDS = 12

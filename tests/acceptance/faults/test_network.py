@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import postgres
-from tests.acceptance.faults.scene import TIMEOUT_SECONDS, Scene, as_published, configure, furnish, snapshot_instant
-from tests.exporter_process import ROOT, Exporter, eventually, sample
-from tests.integration.test_incremental import check
-from tests.proxy import Proxy
+from tests.support import postgres
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import ROOT, Exporter, eventually, sample
+from tests.support.proxy import Proxy
+from tests.support.scene import TIMEOUT_SECONDS, Scene, configure, furnish
 
 GIVEN_UP = f"no answer within {TIMEOUT_SECONDS} s"
 
@@ -38,7 +38,7 @@ def test_slow(scene: Scene, network: Proxy) -> None:
 def test_byte_by_byte(server: postgres.Server, tmp_path: Path) -> None:
     """Every byte comes in a packet of its own, in both directions: nothing is torn, nothing is lost."""
     database = furnish(server)
-    command = [sys.executable, "-m", "tests.proxy", str(server.directory), "1"]
+    command = [sys.executable, "-m", "tests.support.proxy", str(server.directory), "1"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as network:
         assert network.stdout is not None
         port = int(network.stdout.readline())

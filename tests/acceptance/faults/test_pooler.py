@@ -15,10 +15,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.faults.scene import LEDGERS, ROLE, as_published, configure, furnish, snapshot_instant
-from tests.exporter_process import Exporter, sample
-from tests.integration.test_incremental import check
+from tests.support import postgres
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import Exporter, sample
+from tests.support.scene import ROLE, configure, furnish
+from tests.support.witness import LEDGERS
 
 SETTINGS = """\
 [databases]

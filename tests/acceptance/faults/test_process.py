@@ -19,9 +19,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.faults.scene import LEDGERS, as_published, snapshot_instant
-from tests.exporter_process import DEADLINE_SECONDS, ROOT, SOON_SECONDS, Exporter, eventually, sample
-from tests.integration.test_incremental import check
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, SOON_SECONDS, Exporter, eventually, sample
+from tests.support.witness import LEDGERS
 
 MEGABYTE = 1 << 20
 MOMENTS = [0.15 * step for step in range(12)]

@@ -10,11 +10,10 @@ import psycopg
 import pytest
 import yaml
 
-from tests import postgres
-from tests.acceptance.faults.scene import as_published, snapshot_instant
-from tests.conftest import create_ledgers
-from tests.exporter_process import Exporter, Samples, sample
-from tests.integration.test_incremental import check
+from tests.support import postgres
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import Exporter, Samples, sample
+from tests.support.ledgers import create_ledgers
 
 CHARGES = """
 insert into cost_ledger (id, created_at, provider, cost_usd) select n, now(), 'glm', 1 from generate_series(1, {}) as n

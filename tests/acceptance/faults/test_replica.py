@@ -10,20 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres
-from tests.acceptance.faults.scene import (
-    LEDGERS,
-    ROLE,
-    SETTINGS,
-    as_published,
-    configure,
-    furnish,
-    passes_since,
-    snapshot_instant,
-)
-from tests.exporter_process import Exporter, eventually, sample
-from tests.integration.test_incremental import check
-from tests.proxy import Proxy
+from tests.support import postgres
+from tests.support.comparison import as_published, check, snapshot_instant
+from tests.support.exporter_process import Exporter, eventually, sample
+from tests.support.proxy import Proxy
+from tests.support.scene import ROLE, SETTINGS, configure, furnish, passes_since
+from tests.support.witness import LEDGERS
 
 IMPATIENT = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
 """Replay does not wait for queries: whoever reads what is cleaned up on the primary is cancelled."""

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.backfill.journal import Done, Journal, JournalError
 from exporter.ledgers.history import Steps
-from tests.unit.backfill.test_output import MIDNIGHT, section
+from tests.support.backfill_sections import MIDNIGHT, section
 
 TASK = {"from": "60d", "labels": {"job": "ledger"}, "url": "http://127.0.0.1/api/v1/write?token=s3cret"}
 DONE = Done(Steps(1775800000, 300, 288), 144, 12_345, 100_000, 800)

@@ -9,21 +9,7 @@ import pytest
 
 from exporter.backfill.formats import OpenMetrics
 from exporter.backfill.output import File, Folder, OutputError, StandardOutput
-from exporter.backfill.past import Step
-from exporter.backfill.recorder import Recorder
-from exporter.backfill.section import Section
-from exporter.views import providers
-
-MIDNIGHT = 1775779200
-
-
-def section(*instants: int) -> Section:
-    recorder = Recorder()
-    for _ in instants:
-        family = providers.CHARGED_TASKS.family()
-        family.add(("today",), 3)
-        recorder.take(Step([family], whole=True))
-    return Section(instants, recorder.empty())
+from tests.support.backfill_sections import MIDNIGHT, section
 
 
 def lines(text: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from exporter.backfill.sending import REMOTE_WRITE_HEADERS, Receiver
 from exporter.client import Client
 from exporter.errors import RequestError
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 HANGS_UP = 0
 """In the place of a status: no answer at all."""

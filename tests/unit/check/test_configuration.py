@@ -10,7 +10,7 @@ import pytest
 
 from exporter.check import configuration
 from exporter.check.findings import Finding, Severity
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 LEDGERS = "ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}\n"
 GOOD = 'sources: {main: {dsn: "postgresql://reader@127.0.0.1:1/platform"}}\n' + LEDGERS

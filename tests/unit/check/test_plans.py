@@ -15,7 +15,7 @@ from exporter.config import LEDGERS, LedgerName
 from exporter.ledgers import inspection
 from exporter.ledgers.ledger import Abilities
 from exporter.ledgers.source import Question
-from tests.exporter_process import ROOT
+from tests.support.exporter_process import ROOT
 
 SMALLEST = """
 sources: {main: {dsn: "postgresql:///platform"}}

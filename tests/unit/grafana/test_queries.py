@@ -9,7 +9,7 @@ import pytest
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from grafana.build import summary
-from tests.unit.grafana.boards import BOARDS, SELECTOR, panels, queries, selectors
+from tests.support.boards import BOARDS, SELECTOR, panels, queries, selectors
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 ATTACHED = {"instance", "job"}

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from tests.unit.grafana.boards import BOARDS, panels, queries
+from tests.support.boards import BOARDS, panels, queries
 
 NUMBERS = {"currencyUSD", "short", "percentunit", "s", "bytes", "none"}
 SECONDS = {"s": 1, "m": 60, "h": 3600}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.parts import RECENT_DAYS, WINDOWS, day_name, day_of, day_seconds, in_window
 from exporter.parts.days import WINDOWS_BY_AGE, first_day
-from tests.unit.made import TODAY
+from tests.support.snapshots import TODAY
 
 
 class TestDays:

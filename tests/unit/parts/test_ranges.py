@@ -10,25 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import Allocation, Outcomes, Spend, TaskOutcome, Waste
+from exporter.parts import TaskOutcome
 from exporter.parts.ranges import BEGINNING, END, Packed, Range, RangePart, Tiling, up_to
-from tests.unit.made import TODAY, usd
+from tests.support.snapshots import TODAY, usd
+from tests.support.table_rows import kinds
 
 decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [Decimal("-0"), Decimal("0E-30"), Decimal("1E+131000"), Decimal("1." + "0" * 400 + "1")]
 )
-integers = st.integers(-(10**30), 10**30)
-
-
-def kinds(amounts: st.SearchStrategy[Decimal]) -> dict[str, st.SearchStrategy[Any]]:
-    """The sums of each table, of such amounts of money."""
-    return {
-        "spend": st.builds(Spend, amounts, integers, integers, integers),
-        "refunds": st.builds(Spend, amounts, integers, integers, integers),
-        "outcomes": st.builds(Outcomes, amounts, amounts, integers, amounts, integers),
-        "waste": st.builds(Waste, amounts, integers, integers),
-        "allocations": st.builds(Allocation, amounts, amounts, integers, integers),
-    }
 
 
 KINDS = kinds(decimals)

@@ -16,9 +16,8 @@ from exporter.parts.ranges import RangePart
 from exporter.parts.settled import Settled, Tally
 from exporter.parts.tasks import everyone, unite
 from exporter.parts.whole import newest_names
-from tests.unit.made import TODAY, usd
-from tests.unit.parts.rows import LABELS, Rows, days, money, rows
-from tests.unit.parts.test_ranges import kinds
+from tests.support.snapshots import TODAY, usd
+from tests.support.table_rows import LABELS, Rows, days, kinds, money, rows
 
 TOP = {"best": 2, "wasted": 3}
 NUMBERS = TaskNumbers()

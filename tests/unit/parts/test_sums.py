@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.parts import EXACT, Allocation, Outcomes, Spend, Waste
-from tests.unit.made import usd
-from tests.unit.parts.rows import money
+from tests.support.snapshots import usd
+from tests.support.table_rows import money
 
 integers = st.integers(-(10**20), 10**20)
 KINDS = [

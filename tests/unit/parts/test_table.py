@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.parts import RECENT_DAYS, WINDOWS, Key, Spend, Table, in_window
 from exporter.parts.table import Flat, Layered, layered
-from tests.unit.made import TODAY, spend, usd
-from tests.unit.parts.rows import LABELS, Rows, rows
+from tests.support.snapshots import TODAY, spend, usd
+from tests.support.table_rows import LABELS, Rows, rows
 
 MARGINALS = ((), ("provider",), ("quest",), ("quest", "provider"), LABELS)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.parts import RECENT_DAYS, WINDOWS, TaskNumbers, Tasks, in_window
 from exporter.parts import tasks as module
 from exporter.parts.tasks import TaskSets, everyone, unite
-from tests.unit.made import TODAY
+from tests.support.snapshots import TODAY
 
 Charged = dict[tuple[str, int], set[str]]
 """Tasks by provider and day."""

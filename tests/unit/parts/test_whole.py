@@ -18,7 +18,7 @@ from exporter.parts import (
     Waste,
 )
 from exporter.parts.tasks import everyone
-from tests.unit.made import TODAY, allocations, outcomes, spend, usd, waste
+from tests.support.snapshots import TODAY, allocations, outcomes, spend, usd, waste
 
 NUMBERS = TaskNumbers()
 COST = CostPart(

@@ -12,7 +12,7 @@ from exporter.exposition import DEFAULT_FORMAT, Exposition
 from exporter.parts import Spend
 from exporter.reconcile import exact, samples
 from exporter.reconcile.samples import Key
-from tests.unit.made import cost_figures, snapshot, spend, usd
+from tests.support.snapshots import cost_figures, snapshot, spend, usd
 
 TABLE = spend(
     (("Codex", "m'1, x}", "quest é\U0001f389"), 0, usd("0.1", 10, 1)), (("GLM", "m2", "y"), 5, usd("2", 5, 5))

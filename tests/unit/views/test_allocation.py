@@ -7,7 +7,7 @@ from decimal import Decimal
 from exporter import views
 from exporter.parts import Allocation, day_seconds
 from exporter.views import allocation
-from tests.unit.made import (
+from tests.support.snapshots import (
     CLOSED,
     TODAY,
     allocations,

@@ -8,7 +8,7 @@ from fractions import Fraction
 from exporter.parts import Outcomes
 from exporter.snapshot import RankedTask
 from exporter.views import efficiency
-from tests.unit.made import CLOSED, folds, impact_figures, outcomes, published, snapshot, windowed
+from tests.support.snapshots import CLOSED, folds, impact_figures, outcomes, published, snapshot, windowed
 
 X = ("x", "Atlas")
 

@@ -8,7 +8,7 @@ from exporter import __version__
 from exporter.config import LEDGERS
 from exporter.snapshot import LedgerHealth, Reload
 from exporter.views import health
-from tests.unit.made import budget_figures, cost_figures, impact_figures, published, snapshot
+from tests.support.snapshots import budget_figures, cost_figures, impact_figures, published, snapshot
 
 NEVER_READ = LedgerHealth({})
 UP = LedgerHealth(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.parts import WINDOWS
 from exporter.views import providers
-from tests.unit.made import CLOSED, cost_figures, folds, published, snapshot, spend, usd, windowed
+from tests.support.snapshots import CLOSED, cost_figures, folds, published, snapshot, spend, usd, windowed
 
 X = ("A", "m", "x")
 ONCE = spend((X, 0, usd("5", 10, 20)))

@@ -9,7 +9,7 @@ from exporter import views
 from exporter.snapshot import Snapshot
 from exporter.thresholds import CATALOGUE, Thresholds, of_scope
 from exporter.views import thresholds
-from tests.unit.made import SETTINGS, folds
+from tests.support.snapshots import SETTINGS, folds
 
 
 def snapshot(configured: Thresholds) -> Snapshot:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from exporter.parts import Allocation, day_name
 from exporter.views import utilization
-from tests.unit.made import (
+from tests.support.snapshots import (
     CLOSED,
     TODAY,
     allocations,

@@ -7,7 +7,17 @@ from decimal import Decimal
 from exporter.parts import Waste
 from exporter.snapshot import RankedTask
 from exporter.views import waste as view
-from tests.unit.made import CLOSED, cost_figures, folds, impact_figures, published, snapshot, usd, waste, windowed
+from tests.support.snapshots import (
+    CLOSED,
+    cost_figures,
+    folds,
+    impact_figures,
+    published,
+    snapshot,
+    usd,
+    waste,
+    windowed,
+)
 
 X = ("x", "Atlas", "unscored")
 SETTINGS = {"ledger_waste_min_tokens": {(): 1000.0}, "ledger_waste_max_impact": {(): 0.5}}

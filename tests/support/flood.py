@@ -1,4 +1,4 @@
-"""Clients that mean no good, as a process of its own: `python -m tests.flood HOST:PORT`, until its standard input ends.
+"""Clients that mean no good, as a process of its own: `python -m tests.support.flood HOST:PORT`, until its standard input ends.
 
 They keep connections without a word, send requests by the byte, ask for much and read nothing, send nonsense and endless
 headers, break off in the middle, and all of it again as soon as they are turned away. What they did is printed as JSON.

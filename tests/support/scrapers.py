@@ -1,4 +1,4 @@
-"""Many Prometheis, as a process of its own: `python -m tests.scrapers HOST:PORT NUMBER`, until its standard input ends.
+"""Many Prometheis, as a process of its own: `python -m tests.support.scrapers HOST:PORT NUMBER`, until its standard input ends.
 
 Each keeps its connection and scrapes once a second, at a moment of its own. How many scrapes there were, how many were not
 answered, and how long 99 of 100 took is printed as JSON.

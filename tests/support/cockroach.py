@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import psycopg
 
-from tests import postgres
-from tests.proxy import Proxy
+from tests.support import postgres
+from tests.support.proxy import Proxy
 
 LACKING = (
     "pg_current_snapshot", "pg_postmaster_start_time", "pg_relation_filenode", "pg_partition_tree", "parse_ident",

@@ -20,8 +20,8 @@ from exporter.ledgers.source import Query, Question, Result, Transaction
 from exporter.ledgers.span import Span
 from exporter.parts.days import MICROSECONDS_A_DAY
 from exporter.parts.ranges import BEGINNING, Range
-from tests.integration.product import Product
 from tests.oracle import Key, Options
+from tests.support.product import Product
 
 SMALL = {
     (Ledger, "newest_rows"): 4,
@@ -157,3 +157,8 @@ def broken_off(at: int, times: int = 1_000_000) -> Iterator[None]:
 
     with patch.object(Transaction, "_ask", ask_or_break):
         yield
+
+
+def corrections(engine: Engine) -> int:
+    """How often a walk found a range that was not as it was read."""
+    return sum(health.corrections for health in engine.inner.empty().snapshot.health.values())

@@ -1,4 +1,4 @@
-"""The commands of the documentation, as a reader would copy them."""
+"""The commands of the documentation, as a reader would copy them, and which of them tests run as they stand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```(?:sh|bash|shell|console)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
@@ -15,6 +15,18 @@ INLINE = re.compile(r"`((?:make|docker|pipx|psql|python|systemctl|kubectl|promto
 HEREDOC = re.compile(r"<<'?(\w+)'?.*?\n.*?^\1$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"(?:[\w./-]*/)?ledger-exporter")
 ASSIGNMENT = re.compile(r"^[A-Z_]+=\S* ")
+
+ENDING = {"backfill", "check", "reconcile", "report"}
+
+BESIDE_OURS = re.compile(
+    r"curl |export |promtool tsdb |for day in history/|kubectl kustomize |sed -i |install |cp deploy/|make help$"
+)
+"""What the documentation has done around the program, where no root, engine or cluster is needed for it."""
+
+NEEDS_A_CLUSTER = re.compile(r" \| kubectl (-n \S+ )?apply -f -$")
+"""What takes manifests from a pipe. What would go into it is built."""
+
+FOLLOWED_ELSEWHERE = ROOT / "README.md"
 
 
 def commands_of(page: Path) -> list[str]:
@@ -63,3 +75,27 @@ def parts_of(command: str) -> list[str]:
         else:
             parts[-1].append(word)
     return [" ".join(part) for part in parts if part]
+
+
+def is_run(page: Path, command: str) -> bool:
+    """Tell whether `tests/acceptance/test_documented_commands.py` runs a command of a page."""
+    program, *arguments = command.split()
+    ours = PROGRAM.fullmatch(program) and arguments and arguments[0] in ENDING
+    return page != FOLLOWED_ELSEWHERE and bool(ours or BESIDE_OURS.match(command))
+
+
+STEPS = section_of(ROOT / "README.md", "Point it at your ledgers")
+NEEDS_AN_ENGINE = "docker "
+
+FOLLOWED = {
+    "README.md": [
+        command
+        for _, block in BLOCK.findall(STEPS)
+        for command in commands_in(block)
+        if not command.startswith(NEEDS_AN_ENGINE)
+    ]
+}
+"""The commands that `tests/acceptance/test_readme.py` runs, by page.
+
+systemd's page has the same installation, in another folder.
+"""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.rules import seconds
+from tests.support.rules import seconds
 
 LOOKS_BACK = {"5m": "5s", "30m": "10s", "1h": "20s", "2h": "30s", "6h": "60s", "1d": "15s", "7d": "7d"}
 WAITS = {"group_wait": "3s", "group_interval": "1s", "repeat_interval": "1h"}

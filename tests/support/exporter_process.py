@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60.0
 """For what is to happen sooner or later: long, because a machine may be slow and busy. It is waited for, not waited out."""
 SOON_SECONDS = 20.0

@@ -1,8 +1,8 @@
 """A TCP proxy that stands before a PostgreSQL server as the network does, and can be broken like one.
 
 What it does to those who are connected and to those who come is set by `mend`, `cut`, `swallow` and `drag`; `target` may be
-set to another server, as by a change of a name or address. `python -m tests.proxy FOLDER PIECE_BYTES` is one in a process of
-its own, for pieces so small that others would notice; it says its port, and ends with its standard input.
+set to another server, as by a change of a name or address. `python -m tests.support.proxy FOLDER PIECE_BYTES` is one in a
+process of its own, for pieces so small that others would notice; it says its port, and ends with its standard input.
 """
 
 from __future__ import annotations
