@@ -6,7 +6,6 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -360,15 +359,6 @@ def test_any_history(server: postgres.Server) -> None:
 
 
 # --- named cases -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def books(server: postgres.Server) -> Iterator[Books]:
-    """The ledgers of the reference schema, empty; the engine is small."""
-    name = server.create_database()
-    with small(), Books(server.dsn(name)) as found:
-        yield found
-    server.drop_database(name)
 
 
 def test_a_row_of_any_date_is_seen_at_the_next_refresh(books: Books) -> None:

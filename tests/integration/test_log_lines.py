@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from exporter.app import App
 from exporter.errors import SourceError
 from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
-from tests.support import postgres
 from tests.support.bookings import Books
 from tests.support.engine import Engine, broken_off, small
 from tests.support.example_rows import history
@@ -28,15 +26,6 @@ AN_HOUR = 240
 BEGUN, OVER = "ledger cannot be read", "ledger can be read again"
 
 pytestmark = pytest.mark.parametrize("server", ["pg18"], indirect=True)
-
-
-@pytest.fixture
-def books(server: postgres.Server) -> Iterator[Books]:
-    """The ledgers of the reference schema, empty; the engine is small."""
-    name = server.create_database()
-    with small(), Books(server.dsn(name)) as found:
-        yield found
-    server.drop_database(name)
 
 
 def said(caplog: pytest.LogCaptureFixture, message: str, **fields: object) -> list[dict[str, Any]]:
