@@ -15,6 +15,7 @@ import yaml
 from exporter.web import healthy
 from tests.support.certificates import Authority
 from tests.support.exporter_process import ROOT, Exporter
+from tests.support.sizes import sizes
 
 HASH = "$2b$04$7ctQG/VkHRbwJjEU4hTUtOxFqyuyDSzQFbx8qmyWM6LN/9pTF0Uqu"
 TLS = {"cert_file": "server.crt", "key_file": "server.key"}
@@ -58,9 +59,8 @@ def test_nobody_there_is_not_alive() -> None:
     assert check(address, None) == 1
 
 
-def test_somebody_who_never_answers_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(healthy, "_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def test_somebody_who_never_answers_is_not_alive() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, sizes(healthy_seconds=0.1):
         assert not healthy.is_alive(f"127.0.0.1:{silent.getsockname()[1]}", encrypted=False)
 
 

@@ -22,7 +22,7 @@ from exporter.app import open_sources
 from exporter.client import Client
 from exporter.errors import RequestError
 from exporter.ledgers.cost import Cost
-from exporter.reconcile import output, published
+from exporter.reconcile import output
 from exporter.reconcile.comparison import Comparison, Verdict
 from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace, Read
 from exporter.reconcile.rounds import Patience, reconcile
@@ -32,6 +32,7 @@ from exporter.terminal import StatusLine
 from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
 from tests.support.ledgers import configure
 from tests.support.prometheus import Prometheus
+from tests.support.sizes import sizes
 
 HISTORY = """
 update cost_ledger set id = id + 100000;
@@ -86,9 +87,10 @@ def exporting(config: Path) -> Iterator[Exporter]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient() -> Iterator[None]:
     """Look for the next refresh more often than a command in an operator's terminal."""
-    monkeypatch.setattr(published, "_POLL_SECONDS", 0.05)
+    with sizes(poll_seconds=0.05):
+        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import postgres
 from tests.support.bookings import Books
-from tests.support.engine import small
+from tests.support.sizes import small
 
 
 @pytest.fixture

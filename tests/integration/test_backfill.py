@@ -17,12 +17,12 @@ from exporter.app import open_sources
 from exporter.backfill import past as telling
 from exporter.backfill import reading
 from exporter.backfill.past import Past, Step
-from exporter.ledgers import history
 from exporter.ledgers.history import Steps
 from exporter.ledgers.source import Source
 from tests.oracle import Key, Options, key
 from tests.support import postgres
 from tests.support.product import Product, configuration
+from tests.support.sizes import sizes
 
 BEGIN = datetime(2026, 4, 10, 20, tzinfo=UTC)
 STEP = timedelta(hours=2)
@@ -191,18 +191,16 @@ def at_the_end(past: Past) -> dict[Key, float]:
 
 
 @pytest.mark.parametrize(("seed", "options"), [*enumerate(OPTIONS.values())], ids=OPTIONS)
-def test_every_step_tells_what_was_scraped(
-    dsn: str, tell: Tell, seed: int, options: Options, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_step_tells_what_was_scraped(dsn: str, tell: Tell, seed: int, options: Options) -> None:
     """Every sample of every metric told, at every step of three days, the counters and what is folded included."""
-    monkeypatch.setattr(history, "CHUNK_ROWS", 60)
-    fill(dsn, seed)
-    expected, past = scraped(dsn, options), tell(options, dsn)
-    state: dict[Key, float] = {}
+    with sizes(history_chunk_rows=60):
+        fill(dsn, seed)
+        expected, past = scraped(dsn, options), tell(options, dsn)
+        state: dict[Key, float] = {}
 
-    for number, at in enumerate(instants()):
-        state = follow(state, past.step(number))
-        assert differences(expected[number], state) == [], at
+        for number, at in enumerate(instants()):
+            state = follow(state, past.step(number))
+            assert differences(expected[number], state) == [], at
 
 
 def test_what_is_gone_on_with_tells_the_same(dsn: str, tell: Tell) -> None:

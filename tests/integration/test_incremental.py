@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -24,9 +23,10 @@ from tests.oracle import Key, Options, samples
 from tests.support import postgres
 from tests.support.bookings import RELATIONS, Books, write
 from tests.support.comparison import check, differences, figures, value
-from tests.support.engine import Engine, broken_off, corrections, small
+from tests.support.engine import Engine, broken_off, corrections
 from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
 from tests.support.product import configuration
+from tests.support.sizes import sizes, small
 
 EXPORTER = "ledger-exporter/%"
 
@@ -74,7 +74,7 @@ class History(RuleBasedStateMachine):
     @initialize(cache=st.sampled_from([1, 1, 50]), updates=st.sampled_from([1000, 1000, 5]), data=st.data())
     def begin(self, cache: int, updates: int, data: st.DataObject) -> None:
         """Fill some ledgers, and load them."""
-        self.sizes = small(MAX_UPDATES=updates)
+        self.sizes = small(max_updates=updates)
         self.sizes.__enter__()
         self.updates = updates
         self.cache = cache
@@ -395,7 +395,7 @@ def test_a_transaction_may_stay_open_for_as_long_as_it_likes(books: Books, rows:
 def test_twelve_writers_lose_nothing(server: postgres.Server, cache: int) -> None:
     """Rows commit after newer ids are visible, all the time, on all days: after the last refresh each was counted."""
     name = server.create_database()
-    ids = {"OVERLAP_IDS": 20 if cache == 1 else 12 * cache * 4, "MARK_SECONDS": 3}
+    ids = {"overlap_ids": 20 if cache == 1 else 12 * cache * 4, "mark_seconds": 3}
     stop = threading.Event()
     booked = [0] * 12
 
@@ -411,7 +411,7 @@ def test_twelve_writers_lose_nothing(server: postgres.Server, cache: int) -> Non
                 connection.commit()
 
     with (
-        small(newest_rows=50, REREAD_ROWS=2000, **ids),
+        small(newest_rows=50, reread_rows=2000, **ids),
         Books(server.dsn(name), cache=cache) as books,
         Engine([books.dsn]) as engine,
         ThreadPoolExecutor(12) as writers,
@@ -627,7 +627,7 @@ def test_a_refresh_that_breaks_off_loses_nothing(books: Books, at: int, times: i
 def test_a_flood_of_new_rows_is_loaded_in_pieces(books: Books) -> None:
     """Where the newest rows are too many to be read at once, the ledger is loaded anew; what was known stays until then."""
     books.book("cost", history(5))
-    with small(MANY_ROWS=50), Engine([books.dsn]) as engine, patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with small(many_rows=50), Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.refresh(NOON)
         books.book("cost", [charge(ago(minutes=place), f"flood {place}") for place in range(200)])
         with broken_off(1):
@@ -712,7 +712,7 @@ def test_a_ledger_without_an_index_is_read_whole(books: Books) -> None:
     books.run("drop index cost_ledger_created_at")
     books.book("cost", history())
     books.run("analyze cost_ledger")
-    with small(UNINDEXED_ROWS=100), Engine([books.dsn]) as engine:
+    with small(unindexed_rows=100), Engine([books.dsn]) as engine:
         published = engine.refresh(NOON)
         check([books.dsn], NOON, published)
         assert engine.reader("cost").tiling is None
@@ -744,7 +744,7 @@ def test_one_of_several_sources_is_down(server: postgres.Server, books: Books) -
 def test_new_provider_patterns_take_over_when_all_is_read_under_them(books: Books) -> None:
     """Until then the old families stay; no figure is made of both."""
     books.book("cost", history())
-    with Engine([books.dsn]) as engine, patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.refresh(NOON)
         changed = config_file.parse(configuration([books.dsn], Options(providers=(("codex", "Codices"),))))
         later = refresh.Refresh(changed, engine.inner._sources)  # noqa: SLF001
@@ -770,7 +770,7 @@ def test_new_provider_patterns_take_over_when_all_is_read_under_them(books: Book
 def test_a_first_load_publishes_windows_as_they_are_complete(books: Books) -> None:
     """Today at once, then further back; what is published is right, and progress only rises. A restart begins anew."""
     books.book("cost", history(45, 9))
-    with patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with sizes(first_load_seconds=0):
         for stops_after in (3, 500):
             with Engine([books.dsn]) as engine:
                 windows, progress = [], []

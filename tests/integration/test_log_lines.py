@@ -16,9 +16,10 @@ from exporter.errors import SourceError
 from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
 from tests.support.bookings import Books
-from tests.support.engine import Engine, broken_off, small
+from tests.support.engine import Engine, broken_off
 from tests.support.example_rows import history
 from tests.support.product import Product
+from tests.support.sizes import sizes, small
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 INTERVAL = timedelta(seconds=15)
@@ -95,7 +96,7 @@ def test_what_fails_again_and_again_is_told_at_growing_intervals(
 ) -> None:
     """The walk, which a lock or a time-out ends: a line for the first time, the second, the fourth."""
     books.book("cost", history())
-    with small(), Engine([books.dsn]) as engine:
+    with Engine([books.dsn]) as engine:
         engine.refresh(NOON)
         caplog.clear()
         with caplog.at_level(logging.DEBUG), broken_off(0):
@@ -150,7 +151,7 @@ def test_a_missing_index_is_told_once_with_what_to_do(books: Books, caplog: pyte
     books.run("drop index cost_ledger_created_at")
     books.book("cost", history())
     books.run("analyze cost_ledger")
-    with small(UNINDEXED_ROWS=100), Engine([books.dsn]) as engine:
+    with small(unindexed_rows=100), Engine([books.dsn]) as engine:
         for number in range(5):
             engine.refresh(NOON + number * INTERVAL)
 
@@ -160,23 +161,22 @@ def test_a_missing_index_is_told_once_with_what_to_do(books: Books, caplog: pyte
     assert line["levelname"] == "WARNING"
 
 
-def test_quests_that_come_and_go_are_not_remembered_for_ever(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quests_that_come_and_go_are_not_remembered_for_ever(books: Books) -> None:
     """Memory follows the quests there are, some gone ones, and those the counters know."""
-    monkeypatch.setattr("exporter.refresh._GONE_QUESTS", 10)
-    with small(), Engine([books.dsn]) as engine:
-        sizes = []
+    with sizes(gone_quests=10), Engine([books.dsn]) as engine:
+        remembered = []
         for day in range(12):
             now = NOON + timedelta(days=day)
             rows = [(now, "codex-mini", "m1", "t", f"quest {day} {number}", 1, 1, 1) for number in range(5)]
             books.run("truncate cost_ledger restart identity")
             books.book("cost", rows)
             published = engine.caught_up(now)
-            sizes.append(len(engine.inner._quest_labels))  # noqa: SLF001
+            remembered.append(len(engine.inner._quest_labels))  # noqa: SLF001
             assert (
                 "ledger_quest_info",
                 frozenset({("quest", f"quest {day} 0"), ("quest_id", f"quest {day} 0")}),
             ) in published
 
-    assert max(sizes) <= 2 * 5 + 10 + 5
+    assert max(remembered) <= 2 * 5 + 10 + 5
     counted = [labels for name, labels in published if name == "ledger_quest_info"]
     assert len(counted) == 12 * 5

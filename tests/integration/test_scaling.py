@@ -16,8 +16,9 @@ from tests.oracle import samples
 from tests.support import cockroach, postgres
 from tests.support.bookings import RELATIONS, Books
 from tests.support.comparison import check, differences, figures
-from tests.support.engine import Engine, small
+from tests.support.engine import Engine
 from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
+from tests.support.sizes import small
 
 MONTHS = ("2026-01", "2026-02", "2026-03", "2026-04")
 

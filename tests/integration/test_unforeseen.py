@@ -14,7 +14,6 @@ import pytest
 from exporter import config_file, refresh
 from exporter.costliest import Costliest
 from exporter.errors import SourceError
-from exporter.incremental import reader as reading
 from exporter.incremental.reader import Reader
 from exporter.ledgers.source import Source
 from exporter.parts import TaskNumbers
@@ -24,8 +23,9 @@ from tests.oracle import Key
 from tests.support import postgres
 from tests.support.bookings import Books
 from tests.support.comparison import check, value
-from tests.support.engine import Engine, broken_off, corrections, small
+from tests.support.engine import Engine, broken_off, corrections
 from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
+from tests.support.sizes import sizes, small
 
 LATER = SOON + timedelta(seconds=15)
 
@@ -124,7 +124,7 @@ def test_a_source_that_is_away_is_asked_by_passes_alone(books: Books) -> None:
 def test_an_outage_does_not_slow_the_first_load_down(books: Books) -> None:
     """A piece becomes smaller where asking for it failed, not where nobody answered; and larger again where it did not."""
     books.book("cost", history(60))
-    with Engine([books.dsn]) as engine, patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.inner.run(NOON)
         reader = engine.reader("cost")
         full = reader.chunk_rows
@@ -132,7 +132,7 @@ def test_an_outage_does_not_slow_the_first_load_down(books: Books) -> None:
             engine.inner.load(NOON, 0)
         assert reader.chunk_rows == full
         reader.troubled = False
-        with broken_off(0), patch.object(reading, "SMALLEST_CHUNK_ROWS", 1):
+        with broken_off(0), sizes(smallest_chunk_rows=1):
             engine.inner.load(NOON, 0)
         assert reader.chunk_rows == full // 2
         engine.refresh(SOON)
@@ -158,7 +158,7 @@ def test_an_index_is_noticed_when_it_is_there(books: Books) -> None:
     books.run("drop index cost_ledger_created_at")
     books.book("cost", history())
     books.run("analyze cost_ledger")
-    with small(UNINDEXED_ROWS=100), Engine([books.dsn]) as engine:
+    with small(unindexed_rows=100), Engine([books.dsn]) as engine:
         published = engine.refresh(NOON)
         assert value(published, "ledger_rows_read_total", ledger="cost") == 120
         assert engine.reader("cost").tiling is None
@@ -172,7 +172,7 @@ def test_an_index_is_missed_when_a_ledger_has_grown(books: Books, caplog: pytest
     books.run("drop index cost_ledger_created_at")
     books.book("cost", history(2))
     books.run("analyze cost_ledger")
-    with small(UNINDEXED_ROWS=100), Engine([books.dsn]) as engine:
+    with small(unindexed_rows=100), Engine([books.dsn]) as engine:
         engine.refresh(NOON)
         books.book("cost", history())
         books.run("analyze cost_ledger")
@@ -185,7 +185,7 @@ def test_an_index_is_missed_when_a_ledger_has_grown(books: Books, caplog: pytest
 
 def test_a_transaction_that_nobody_ends(books: Books, caplog: pytest.LogCaptureFixture) -> None:
     """Prepared and forgotten, say: what is kept for its sake has an end, that is told, and the walk finds what it brings."""
-    with small(MAX_KNOWN=40, MARK_SECONDS_WITHOUT_SNAPSHOT=30), Engine([books.dsn]) as engine:
+    with small(max_known=40, mark_seconds_without_snapshot=30), Engine([books.dsn]) as engine:
         engine.refresh(NOON)
         books.book("cost", [charge(ago(2), "forgotten")], session=1)
         known = []
@@ -205,7 +205,7 @@ def test_a_transaction_that_nobody_ends(books: Books, caplog: pytest.LogCaptureF
 
 def test_tasks_of_pruned_history_are_forgotten(books: Books) -> None:
     """Their numbers do not add up for ever; those that are left, or come back, are counted as ever."""
-    with patch.object(refresh, "_GONE_TASKS", 50), Engine([books.dsn]) as engine:
+    with sizes(gone_tasks=50), Engine([books.dsn]) as engine:
         for month in range(6):
             now = NOON + timedelta(days=10 * month)
             ages = [timedelta(days=place % 10, minutes=place) for place in range(60)]

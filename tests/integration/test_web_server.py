@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.logs import Tally
-from exporter.web import connection, server
 from exporter.web.addresses import listen
 from exporter.web.connection import Doing
 from exporter.web.messages import Request, Response, plain
 from exporter.web.server import Server
+from tests.support.sizes import sizes
 
 GET = b"GET /%s HTTP/1.1\r\nHost: me\r\n\r\n"
 LAST = b"GET /%s HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n"
@@ -142,16 +142,6 @@ def running() -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
-    """Change how long something may take."""
-
-    def change(name: str, seconds: float) -> None:
-        monkeypatch.setattr(connection, name, seconds)
-
-    return change
-
-
 class TestAnswers:
     def test_come_in_the_order_of_requests(self, running: Running) -> None:
         asked = [b"a", b"slow", b"b", b"slow", b"c"]
@@ -227,18 +217,17 @@ class TestAnswers:
 
 
 class TestTime:
-    def test_half_a_request_is_given_up(self, running: Running, patient: Callable[[str, float], None]) -> None:
-        patient("REQUEST_SECONDS", 0.2)
+    def test_half_a_request_is_given_up(self, running: Running) -> None:
         halves = [
             b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nCookie: x", b"\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nx", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
         ]  # fmt: skip
 
-        assert [running.say(half) for half in halves] == [b""] * len(halves)
+        with sizes(request_seconds=0.2):
+            assert [running.say(half) for half in halves] == [b""] * len(halves)
 
-    def test_a_trickle_is_given_up(self, running: Running, patient: Callable[[str, float], None]) -> None:
-        patient("REQUEST_SECONDS", 0.5)
-        with running.connect() as client:
+    def test_a_trickle_is_given_up(self, running: Running) -> None:
+        with sizes(request_seconds=0.5), running.connect() as client:
             client.settimeout(0.05)
             client.sendall(b"GET / HTTP/1.1\r\nA: ")
             for _ in range(200):
@@ -252,28 +241,24 @@ class TestTime:
                     return
             pytest.fail("never given up")
 
-    def test_an_idle_connection_ends(self, running: Running, patient: Callable[[str, float], None]) -> None:
-        patient("IDLE_SECONDS", 0.2)
+    def test_an_idle_connection_ends(self, running: Running) -> None:
+        with sizes(idle_seconds=0.2):
+            assert bodies(running.say(GET % b"a")) == [b"/a"]
 
-        assert bodies(running.say(GET % b"a")) == [b"/a"]
-
-    def test_who_does_not_read_is_given_up(self, running: Running, patient: Callable[[str, float], None]) -> None:
-        patient("RESPONSE_SECONDS", 0.2)
-        with running.connect() as client:
+    def test_who_does_not_read_is_given_up(self, running: Running) -> None:
+        with sizes(response_seconds=0.2), running.connect() as client:
             client.sendall((GET % b"large") * 10)
             assert client.recv(1)
             wait_until(lambda: not running.server._connections)  # noqa: SLF001 - nothing else tells
 
             assert len(all_of(client)) < 10 * len(LARGE)
 
-    def test_a_page_that_is_never_made_is_given_up(self, patient: Callable[[str, float], None]) -> None:
-        patient("RESPONSE_SECONDS", 0.2)
-
+    def test_a_page_that_is_never_made_is_given_up(self) -> None:
         async def never() -> Response:
             await asyncio.sleep(3600)
             raise AssertionError
 
-        with Running(lambda _: never()) as running:
+        with sizes(response_seconds=0.2), Running(lambda _: never()) as running:
             assert running.say(GET % b"a") == b""
 
 
@@ -281,9 +266,8 @@ class TestNumber:
     """Beyond as many as there may be, one makes room: of what most of one address do, the oldest."""
 
     @pytest.fixture
-    def full(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-        monkeypatch.setattr(server, "MAX_CONNECTIONS", 10)
-        with Running() as running:
+    def full(self) -> Iterator[Running]:
+        with sizes(max_connections=10), Running() as running:
             yield running
 
     def test_who_rests_longest_makes_room(self, full: Running) -> None:

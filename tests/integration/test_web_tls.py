@@ -18,7 +18,6 @@ import pytest
 import uvloop
 
 from exporter.logs import Tally
-from exporter.web import server
 from exporter.web.addresses import listen
 from exporter.web.config import CIPHER_SUITES
 from exporter.web.config_file import WebConfigFile
@@ -26,6 +25,7 @@ from exporter.web.messages import Response
 from exporter.web.server import Server
 from exporter.web.serving import Entrance
 from tests.support.certificates import Authority, Pair
+from tests.support.sizes import sizes
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n"
 BODY = b"~" * 5_000_000
@@ -257,24 +257,21 @@ class TestProtocol:
 
 
 class TestTime:
-    def test_half_a_handshake_is_given_up(
-        self, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(server, "REQUEST_SECONDS", 0.2)
+    def test_half_a_handshake_is_given_up(self, tmp_path: Path, authority: Authority) -> None:
         with Running(tmp_path, OWN) as running:
             for half in (b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", REQUEST):
-                with running.connect() as client, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                with (
+                    sizes(handshake_seconds=0.2),
+                    running.connect() as client,
+                    contextlib.suppress(ConnectionResetError, BrokenPipeError),
+                ):
                     client.sendall(half)
                     while client.recv(4096):
                         pass
-            monkeypatch.undo()
             assert running.ask(trusting(authority))
 
-    def test_half_a_handshake_makes_room(
-        self, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(server, "MAX_CONNECTIONS", 5)
-        with Running(tmp_path, OWN) as running, contextlib.ExitStack() as stack:
+    def test_half_a_handshake_makes_room(self, tmp_path: Path, authority: Authority) -> None:
+        with sizes(max_connections=5), Running(tmp_path, OWN) as running, contextlib.ExitStack() as stack:
             waiting = [stack.enter_context(running.connect()) for _ in range(20)]
 
             assert running.ask(trusting(authority))

@@ -1,58 +1,23 @@
-"""The incremental engine as the tests see it: made small, so that little makes it work hard, and looked into."""
+"""The incremental engine with its readers open to view: rows read, ranges kept, parts compared with the ledgers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from unittest.mock import patch
 
 from exporter import refresh
 from exporter.errors import SourceError
-from exporter.incremental import reader as reading
-from exporter.incremental import tail, walk
 from exporter.incremental.reader import Reader
 from exporter.incremental.walk import summary
-from exporter.ledgers.budget import Budget
-from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.source import Query, Question, Result, Transaction
 from exporter.ledgers.span import Span
 from exporter.parts.days import MICROSECONDS_A_DAY
 from exporter.parts.ranges import BEGINNING, Range
 from tests.oracle import Key, Options
 from tests.support.product import Product
-
-SMALL = {
-    (Ledger, "newest_rows"): 4,
-    (Budget, "newest_rows"): 4,
-    (reading, "RANGE_ROWS"): 8,
-    (reading, "SMALL_ROWS"): 3,
-    (reading, "CHUNK_ROWS"): 6,
-    (reading, "REREAD_ROWS"): 6,
-    (reading, "SETTLING_SECONDS"): 600,
-    (tail, "OVERLAP_IDS"): 3,
-    (tail, "MARK_SECONDS"): 10,
-    (tail, "_STEP"): 2,
-    (walk, "ROWS"): 12,
-    (walk, "SECONDS"): 60,
-    (walk, "RANGE_COST_ROWS"): 1,
-    (walk, "HURRY"): 4,
-}
-"""Sizes with which a few dozen rows are frozen, merged, split, found late and walked over."""
-
-
-@contextmanager
-def small(**others: int) -> Iterator[None]:
-    """Run the engine with small sizes; others by their name in `tail` or `reader`."""
-    with ExitStack() as stack:
-        for (place, name), value in SMALL.items():
-            stack.enter_context(patch.object(place, name, others.get(name, value)))
-        for name, value in others.items():
-            for module in (tail, reading):
-                if hasattr(module, name):
-                    stack.enter_context(patch.object(module, name, value))
-        yield
 
 
 class Engine(Product):

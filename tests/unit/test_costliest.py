@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import costliest as module
 from exporter.costliest import Costliest, Ranked, TaskKey
 from exporter.parts import Spend, TaskSpend
+from tests.support.sizes import sizes
 from tests.support.snapshots import usd
 
 Label = Callable[[tuple[str, str | None]], TaskKey]
@@ -68,7 +67,7 @@ def test_they_are_the_first_of_all_sorted(
 ) -> None:
     """At each refresh: with pieces added and gone, refunds that pull a task down, and labels that change."""
     found = Costliest(top)
-    with patch.object(module, "_SPARE", spare):
+    with sizes(spare_tasks=spare):
         for settled, newest, label in steps:
             assert found.of(settled, newest, label) == naive([*settled, *newest], label, top)
 
@@ -78,7 +77,7 @@ def test_a_task_that_is_refunded_makes_room_for_one_that_was_not_kept() -> None:
     dear: TaskSpend = {("dear", "x"): usd("9")}
     cheap: TaskSpend = {(f"cheap-{n}", "x"): usd("1") for n in range(5)}
     refund: TaskSpend = {("dear", "x"): usd("-9")}
-    with patch.object(module, "_SPARE", 0):
+    with sizes(spare_tasks=0):
         assert found.of([dear, cheap], [], plain) == ((("dear", "x"), usd("9")),)
         assert found.of([dear, cheap, refund], [], plain) == ((("cheap-0", "x"), usd("1")),)
 
@@ -128,7 +127,7 @@ def test_tasks_that_are_published_alike_add_up() -> None:
 def test_more_newest_tasks_than_are_kept_in_reserve_push_none_out() -> None:
     settled: TaskSpend = {(f"s-{n}", "x"): usd("5") for n in range(6)}
     newest: TaskSpend = {(f"s-{n}", "x"): usd("-5") for n in range(4)}
-    with patch.object(module, "_SPARE", 1):
+    with sizes(spare_tasks=1):
         found = Costliest(2).of([settled], [newest], plain)
 
     assert [key for key, _ in found] == [("s-4", "x"), ("s-5", "x")]

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter import counters
 from exporter.counters import Counters
 from exporter.parts import Key, Spend
+from tests.support.sizes import sizes
 from tests.support.snapshots import usd
 
 ZERO = Spend()
@@ -87,12 +87,12 @@ class TestTrouble:
 
         assert ledger.refresh(now) == {key: usd("1", charges=0) for key in keys}
 
-    def test_keys_that_are_gone_for_good_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_keys_that_are_gone_for_good_are_forgotten(self) -> None:
         """As when quests come and go by the thousand, and history is pruned; what they have counted for stays."""
-        monkeypatch.setattr(counters, "_GONE_KEYS", 20)
         ledger = Ledger(limit=3)
-        for day in range(50):
-            ledger.refresh({("A", "m", f"q{day}-{quest}"): usd("1") for quest in range(5)})
+        with sizes(gone_keys=20):
+            for day in range(50):
+                ledger.refresh({("A", "m", f"q{day}-{quest}"): usd("1") for quest in range(5)})
 
         assert len(ledger.counters._folds) <= 2 * 5 + 20 + 5  # noqa: SLF001
         assert ledger.counters.folded <= 2 * 5 + 20 + 5

@@ -15,6 +15,7 @@ from apscheduler.schedulers import base
 from exporter import scheduler as scheduling
 from exporter.scheduler import Scheduler, trigger
 from tests.support.exporter_process import eventually
+from tests.support.sizes import sizes
 
 DEADLINE = 60.0
 NEVER = timedelta(days=1)
@@ -154,7 +155,7 @@ def test_passes_go_on_when_the_clock_is_set(wall_clock: type[WallClock], step: t
 def test_passes_go_on_after_planning_them_has_failed(caplog: pytest.LogCaptureFixture) -> None:
     """There is no memory for a moment: the thread that plans passes must not be gone for ever, nor fill the log."""
     passes = Passes()
-    with patch.object(scheduling, "_RETRY_SECONDS", 0.01), running(passes, timedelta(milliseconds=10)):
+    with sizes(planning_retry_seconds=0.01), running(passes, timedelta(milliseconds=10)):
         passes.wait_for(2)
         with patch.object(base.BaseScheduler, "_process_jobs", side_effect=MemoryError) as planning:
             eventually(lambda: planning.call_count >= 20, "planning is not tried again")

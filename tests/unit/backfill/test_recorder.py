@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.backfill import recorder as recording
 from exporter.backfill.past import Step
 from exporter.backfill.recorder import Recorder, Run
 from exporter.views import providers, utilization
+from tests.support.sizes import sizes
 
 
 def step(*, whole: bool = False, **spend: float) -> Step:
@@ -66,14 +66,14 @@ def test_samples_are_counted_without_gaps() -> None:
     }
 
 
-def test_it_is_full_when_there_is_much(monkeypatch) -> None:
-    monkeypatch.setattr(recording, "_MANY_CHANGES", 2)
+def test_it_is_full_when_there_is_much() -> None:
     recorder = Recorder()
-    recorder.take(step(whole=True, q=1, r=2))
-    assert not recorder.is_full
+    with sizes(many_changes=2):
+        recorder.take(step(whole=True, q=1, r=2))
+        assert not recorder.is_full
 
-    recorder.take(step(q=2))
-    assert recorder.is_full
+        recorder.take(step(q=2))
+        assert recorder.is_full
 
-    recorder.empty()
-    assert not recorder.is_full
+        recorder.empty()
+        assert not recorder.is_full

@@ -10,6 +10,7 @@ from exporter.demo.booking import PIECE_USD, Agenda, Batch, Booking, Call
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from exporter.demo.rows import Charge
+from tests.support.sizes import sizes
 
 NOON = datetime(2026, 4, 8, 12, tzinfo=UTC)
 PLATFORM = Platform(scale=0.1, incidents=Incidents(NOON))
@@ -87,10 +88,9 @@ def test_booking_goes_on_after_any_error(monkeypatch, caplog):
         raise ZeroDivisionError
 
     booking = Booking("host=nowhere", PLATFORM, NOON)
-    monkeypatch.setattr("exporter.demo.booking.TICK_SECONDS", 0.001)
-    monkeypatch.setattr("exporter.demo.booking.RETRY_SECONDS", 0.001)
     monkeypatch.setattr(booking, "book", fail)
-    booking.run(stop)
+    with sizes(demo_tick_seconds=0.001, demo_retry_seconds=0.001):
+        booking.run(stop)
 
     assert len(tries) == 3
     assert {record.getMessage() for record in caplog.records} == {"booking failed unexpectedly; it is tried again"}

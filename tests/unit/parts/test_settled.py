@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from typing import Any
-from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.parts import RECENT_DAYS, WINDOWS, Spend, Table, TaskNumbers, TaskOutcome, Tasks, ranked
-from exporter.parts import settled as module
 from exporter.parts.ranges import RangePart
 from exporter.parts.settled import Settled, Tally
 from exporter.parts.tasks import everyone, unite
 from exporter.parts.whole import newest_names
+from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY, usd
 from tests.support.table_rows import LABELS, Rows, days, kinds, money, rows
 
@@ -43,7 +42,7 @@ class TestTally:
         """After any rows came and went, over days that pass."""
         today, left = TODAY, list[Rows]()
         tally = Tally(LABELS, Spend(), today)
-        with patch.object(module, "_LAID_OVER", laid_over):
+        with sizes(laid_over_rows=laid_over):
             for step, new in [*steps, ("ask", [])]:
                 if step == "add":
                     tally.add(new)
@@ -175,7 +174,7 @@ def added_up(today: int, parts: list[RangePart]) -> dict[str, Any]:
 def test_it_is_the_sum_of_what_is_left(steps: list[str], data: st.DataObject, laid_over: int) -> None:
     today, left = TODAY, list[RangePart]()
     settled = Settled(today, ("instant", "cost"), TOP)
-    with patch.object(module, "_LAID_OVER", laid_over):
+    with sizes(laid_over_rows=laid_over):
         for step in [*steps, "ask"]:
             if step == "add":
                 left.append(data.draw(parts()))

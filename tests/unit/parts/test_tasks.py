@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from exporter.parts import RECENT_DAYS, WINDOWS, TaskNumbers, Tasks, in_window
 from exporter.parts import tasks as module
 from exporter.parts.tasks import TaskSets, everyone, unite
+from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY
 
 Charged = dict[tuple[str, int], set[str]]
@@ -53,7 +53,7 @@ class TestNumbers:
     def test_a_task_keeps_its_number_wherever_it_is_stored(self, asked: list[list[str]], recent: int) -> None:
         """In the dictionary, in the arrays, in both: as a dictionary of all would say."""
         numbers, known = TaskNumbers(), dict[str, int]()
-        with patch.object(module, "_RECENT_NUMBERS", recent):
+        with sizes(recent_numbers=recent):
             for tasks in asked:
                 expected = {known.setdefault(task, len(known)) for task in tasks}
 
@@ -79,7 +79,7 @@ class TestNumbers:
         self, left: set[int], recent: int
     ) -> None:
         """No number is ever given again: another set may still hold it."""
-        with patch.object(module, "_RECENT_NUMBERS", recent), patch.object(module, "_BUCKETS", 4):
+        with sizes(recent_numbers=recent, number_buckets=4):
             numbers, names = TaskNumbers(), [f"t{place}" for place in range(300)]
             before = {name: numbers.of([name]) for name in names}
             kept = {name for place, name in enumerate(names) if place in left}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,6 +13,7 @@ from exporter.reconcile import published
 from exporter.reconcile.published import Read
 from exporter.reconcile.samples import Key
 from exporter.terminal import StatusLine
+from tests.support.sizes import sizes
 
 SNAPSHOT = ("ledger_snapshot_timestamp_seconds", frozenset[tuple[str, str]]())
 PROGRESS = ("ledger_first_load_progress_ratio", frozenset({("ledger", "cost")}))
@@ -36,8 +37,9 @@ class Told:
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_POLL_SECONDS", 0)
+def no_pause() -> Iterator[None]:
+    with sizes(poll_seconds=0):
+        yield
 
 
 def waited(place: Told, since: float, seconds: float) -> list[str]:
