@@ -10,18 +10,21 @@ import psycopg
 import pytest
 
 from tests.support import postgres
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure, small_platform
 
 
 @pytest.fixture
 def dsn(pg18: postgres.Server) -> Iterator[str]:
     """The connection string of a database with the ledgers of a small platform."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    yield pg18.dsn(name)
-    pg18.drop_database(name)
+    with small_platform(pg18) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def shared_dsn(pg18: postgres.Server) -> Iterator[str]:
+    """The connection string of a database like that of `dsn`, which the tests of a module share."""
+    with small_platform(pg18) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
-import psycopg
 import pytest
 
-from tests.support import postgres
 from tests.support.certificates import Authority
 from tests.support.exporter_process import Exporter, eventually, run
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 LOADED = 'ledger_charged_tasks{window="all"}'
@@ -34,14 +32,10 @@ class Secured:
 
 
 @pytest.fixture(scope="module")
-def secured(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """An exporter with TLS and a password that has loaded its ledgers."""
     folder = tmp_path_factory.mktemp("secured")
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    config = configure(folder / "ledger-exporter.yml", pg18.dsn(name))
+    config = configure(folder / "ledger-exporter.yml", shared_dsn)
     pair, authority = (made := Authority(folder)).server(), made.cert
     web = folder / "web.yml"
     web.write_text(
@@ -58,7 +52,6 @@ def secured(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> 
         url = f"https://{exporter.address}"
         eventually(lambda: LOADED in scraped(f"{url}/metrics", authority), "the ledgers are not loaded")
         yield Secured(config, url, credentials)
-    pg18.drop_database(name)
 
 
 def scraped(url: str, authority: Path) -> str:

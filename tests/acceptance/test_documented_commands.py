@@ -18,10 +18,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support import postgres
 from tests.support.documented import NEEDS_A_CLUSTER, PAGES, PROGRAM, ROOT, commands_of, is_run
 from tests.support.exporter_process import Exporter, eventually
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 from tests.support.processes import free_port, is_ready, process
 
 KUBECTL = '#!/bin/sh\n[ "$1" = kustomize ] && shift && exec kustomize build "$@"\n'
@@ -43,15 +42,12 @@ SCRIPTS = {
 
 
 @pytest.fixture(scope="module")
-def place(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a configuration and a copy of this repository's files, for a ledger with what the documentation names."""
     folder = tmp_path_factory.mktemp("documented")
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
+    with psycopg.connect(shared_dsn, autocommit=True) as connection:
         connection.execute(QUEST)
-    configure(folder / "ledger-exporter.yml", pg18.dsn(name))
+    configure(folder / "ledger-exporter.yml", shared_dsn)
     (folder / "web.yml").write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
     (folder / "ca.pem").write_text("a certificate\n")
     (folder / "units").mkdir()
@@ -62,8 +58,7 @@ def place(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> It
     if not shutil.which("kubectl"):
         (folder / "bin" / "kubectl").write_text(KUBECTL)
         (folder / "bin" / "kubectl").chmod(0o755)
-    yield folder
-    pg18.drop_database(name)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from tests.support import postgres
 from tests.support.exporter_process import ROOT, Exporter, eventually
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 from tests.support.processes import free_port
 from tests.support.prometheus import PrometheusApi
 
@@ -90,18 +89,7 @@ TRUTHS = {
 
 
 @pytest.fixture(scope="module")
-def database(pg18: postgres.Server) -> Iterator[str]:
-    """A small platform that books nothing any more."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    yield pg18.dsn(name)
-    pg18.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
+def prometheus(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
     """Prometheus with the repository's files; only the addresses and the pace are the test's."""
     folder = tmp_path_factory.mktemp("prometheus")
     home = folder / "home"
@@ -109,7 +97,7 @@ def prometheus(database: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     settings = home / "prometheus.yml"
     settings.write_text(settings.read_text().replace("15s", "3s"))
     (home / "targets" / "alertmanager.yml").write_text("[]\n")
-    with Exporter(configure(folder / "ledger-exporter.yml", database)) as exporter:
+    with Exporter(configure(folder / "ledger-exporter.yml", shared_dsn)) as exporter:
         exporter.until_ready()
         (home / "targets" / "ledger-exporter.yml").write_text(json.dumps([{"targets": [exporter.address]}]))
         yield from _running(settings, folder)
@@ -140,9 +128,9 @@ def test_all_targets_are_up(prometheus: PrometheusApi) -> None:
 
 
 @pytest.mark.parametrize("view", TRUTHS)
-def test_each_view_answers_with_what_the_ledgers_say(prometheus: PrometheusApi, database: str, view: str) -> None:
+def test_each_view_answers_with_what_the_ledgers_say(prometheus: PrometheusApi, shared_dsn: str, view: str) -> None:
     promql, label, sql = TRUTHS[view]
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(shared_dsn) as connection:
         expected = {name: float(value) for name, value in connection.execute(sql).fetchall()}
 
     assert len(expected) > 1

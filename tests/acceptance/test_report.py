@@ -16,22 +16,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support import postgres
 from tests.support.exporter_process import ROOT, Exporter, Samples, run
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 
 VIEWS = ("Allocation", "Efficiency", "Utilization", "Providers", "Waste")
 
 
 @pytest.fixture(scope="module")
-def quiet(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def quiet(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration for a small platform that books nothing any more."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    yield configure(tmp_path_factory.mktemp("report") / "ledger-exporter.yml", pg18.dsn(name))
-    pg18.drop_database(name)
+    return configure(tmp_path_factory.mktemp("report") / "ledger-exporter.yml", shared_dsn)
 
 
 @pytest.fixture(scope="module")

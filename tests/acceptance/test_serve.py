@@ -41,17 +41,12 @@ def spend(scrape: Samples) -> float:
 
 
 @pytest.fixture(scope="module")
-def exporter(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
+def exporter(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     """An exporter that has refreshed, for tests that only look at it."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    config = configure(tmp_path_factory.mktemp("pages") / "ledger-exporter.yml", pg18.dsn(name))
+    config = configure(tmp_path_factory.mktemp("pages") / "ledger-exporter.yml", shared_dsn)
     with Exporter(config) as running:
         running.until_ready()
         yield running
-    pg18.drop_database(name)
 
 
 class TestPages:

@@ -11,12 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.support import postgres
 from tests.support.exporter_process import ROOT, Exporter, sample
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 
 USER = 10001
 WRITING_NOTHING = ("sh", "-c", 'cd "$0" && ulimit -f 0 && exec "$@"')
@@ -45,13 +43,9 @@ def closed() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_it_serves_without_privileges_and_writes_nothing(pg18: postgres.Server, closed: Path) -> None:
+def test_it_serves_without_privileges_and_writes_nothing(dsn: str, closed: Path) -> None:
     """Root becomes somebody else for this; whoever else runs the tests is somebody else already."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    config = configure(closed / "ledger-exporter.yml", pg18.dsn(name))
+    config = configure(closed / "ledger-exporter.yml", dsn)
     config.chmod(0o444)
     closed.chmod(0o555)
     environment = {
@@ -68,7 +62,6 @@ def test_it_serves_without_privileges_and_writes_nothing(pg18: postgres.Server, 
         exporter.send(signal.SIGHUP)
         exporter.wait_for("configuration reloaded")
         code, _ = exporter.end(signal.SIGTERM)
-    pg18.drop_database(name)
 
     assert served[sample("ledger_up", ledger="cost")] == 1
     assert page.status == 200

@@ -13,14 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psycopg
 import pytest
 
 from exporter.web.server import MAX_CONNECTIONS
-from tests.support import postgres
 from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, beside, eventually, outcome
 from tests.support.flood import NUMBERS
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 
 SCRAPERS = 500
 SECONDS = float(os.environ.get("SCRAPE_SECONDS", "3"))
@@ -32,16 +30,11 @@ MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def exporter(pg18: postgres.Server, tmp_path: Path) -> Iterator[Exporter]:
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    with Exporter(configure(tmp_path / "c.yml", pg18.dsn(name), interval="5s")) as running:
+def exporter(dsn: str, tmp_path: Path) -> Iterator[Exporter]:
+    with Exporter(configure(tmp_path / "c.yml", dsn, interval="5s")) as running:
         running.until_ready()
         running.scrape()
         yield running
-    pg18.drop_database(name)
 
 
 def resident_bytes(exporter: Exporter) -> int:

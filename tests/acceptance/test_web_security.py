@@ -12,13 +12,11 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import bcrypt
-import psycopg
 import pytest
 import yaml
 
@@ -27,7 +25,7 @@ from exporter.web.authentication import FREE_FAILURES, LONGEST_WAIT_SECONDS
 from tests.support import postgres
 from tests.support.certificates import Authority, Pair
 from tests.support.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
@@ -93,14 +91,9 @@ def folder(tmp_path: Path) -> Folder:
 
 
 @pytest.fixture(scope="module")
-def ledger_config(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def ledger_config(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration for ledgers that nobody changes."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
-        connection.execute(LEDGERS)
-    yield configure(tmp_path_factory.mktemp("ledgers") / "ledger-exporter.yml", pg18.dsn(name))
-    pg18.drop_database(name)
+    return configure(tmp_path_factory.mktemp("ledgers") / "ledger-exporter.yml", shared_dsn)
 
 
 def secured(ledger_config: Path, folder: Folder, *options: str) -> Exporter:

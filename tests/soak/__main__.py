@@ -30,7 +30,7 @@ import psycopg
 from tests.support import postgres
 from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import Exporter, beside, outcome, sample
-from tests.support.ledgers import LEDGERS, configure, create_ledgers
+from tests.support.ledgers import configure, small_platform
 
 SECONDS = 180.0
 INTERVAL = "100ms"
@@ -167,10 +167,7 @@ def soak(seconds: float) -> dict[str, Any]:
     with ExitStack() as stack:
         stack.callback(server.stop)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        dsn = server.dsn(server.create_database())
-        create_ledgers(dsn)
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(LEDGERS)
+        dsn = stack.enter_context(small_platform(server))
         config = configure(folder / "c.yml", dsn, interval=INTERVAL)
         exporter = stack.enter_context(Exporter(config))
         exporter.until(lambda scrape: scrape.get(sample("ledger_up", ledger="cost")) == 1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from tests.support import postgres
 
 SCHEMA = Path(__file__).parents[1] / "oracle" / "schema.sql"
 LEDGERS = """
@@ -39,6 +43,20 @@ def create_ledgers(dsn: str) -> None:
     """Create the three ledgers of the reference schema in a database."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(SCHEMA.read_text())
+
+
+@contextmanager
+def small_platform(server: postgres.Server) -> Iterator[str]:
+    """A database with the ledgers of a small platform, dropped at the end; its connection string."""
+    name = server.create_database()
+    dsn = server.dsn(name)
+    create_ledgers(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(LEDGERS)
+    try:
+        yield dsn
+    finally:
+        server.drop_database(name)
 
 
 def configure(file: Path, dsn: str, interval: str = "300ms", timeout: str = "10s") -> Path:

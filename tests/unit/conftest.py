@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.support.certificates import Authority
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Who signs certificates; its own is in the test's folder."""
+    return Authority(tmp_path)
 
 
 @pytest.fixture

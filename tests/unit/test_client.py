@@ -152,10 +152,6 @@ def test_who_does_not_answer_is_told() -> None:
 
 class TestTls:
     @pytest.fixture
-    def authority(self, tmp_path: Path) -> Authority:
-        return Authority(tmp_path)
-
-    @pytest.fixture
     def server(self, authority: Authority) -> Iterator[Server]:
         server = Server()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

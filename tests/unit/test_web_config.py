@@ -33,11 +33,6 @@ def problems(text: str) -> list[str]:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def server(authority: Authority) -> Pair:
     return authority.server()
 
