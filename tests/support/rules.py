@@ -15,6 +15,7 @@ PROMETHEUS = ROOT / "prometheus"
 RULE_FILES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 TEST_FILES = sorted((PROMETHEUS / "tests").glob("*.yml"))
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where there is it, is ten times as fast
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -27,6 +28,10 @@ class Rule:
     record: str
     expr: str
     body: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Where it stands."""
+        return f"{self.view}.yml, {self.alert or self.record}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -59,6 +64,10 @@ class Case:
     checks: tuple[tuple[int, str, bool], ...]
     expressions: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Where it stands."""
+        return f"{self.view}.yml, {self.name}"
+
     def of(self, alert: str) -> list[tuple[int, bool]]:
         """When, in order, an alert is checked, and whether it then fires."""
         return sorted((at, fires) for at, name, fires in self.checks if name == alert)
@@ -69,13 +78,18 @@ def seconds(duration: str) -> int:
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)([wdhms])", duration))
 
 
+def _loaded(file: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(file.read_text(), _LOADER)  # noqa: S506  both loaders are safe ones
+    return document
+
+
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule, in the order of the files."""
     return tuple(
         Rule(file.stem, body.get("alert", ""), body.get("record", ""), str(body["expr"]), body)
         for file in RULE_FILES
-        for group in yaml.safe_load(file.read_text())["groups"]
+        for group in _loaded(file)["groups"]
         for body in group["rules"]
     )
 
@@ -88,7 +102,7 @@ def alerts() -> list[Rule]:
 @cache
 def cases() -> tuple[Case, ...]:
     """Every promtool test."""
-    documents = [yaml.safe_load(file.read_text()) for file in TEST_FILES]
+    documents = [_loaded(file) for file in TEST_FILES]
     return tuple(_case(document, test) for document in documents for test in document["tests"])
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import pytest
 import yaml
 
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from tests.support import rules
 from tests.support.rules import PROMETHEUS, ROOT, Rule
-
-ALERTS = [pytest.param(rule, id=rule.alert) for rule in rules.alerts()]
-ALL = [pytest.param(rule, id=rule.alert or rule.record) for rule in rules.rules()]
+from tests.support.complaints import each
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 THRESHOLDS = {threshold.metric: threshold for threshold in CATALOGUE}
@@ -28,14 +27,24 @@ ASKS_THE_CLOCK = {"LedgerSnapshotOld"}
 """Alerts that may use `time()`: whether the exporter's own clock has stopped."""
 
 
-def selectors(promql: str) -> Iterator[tuple[str, str]]:
-    """Every selected metric of the exporter with its matchers."""
-    yield from re.findall(r"(?<![\w:])(ledger_\w+)(?:\{([^}]*)\})?", promql)
+@dataclass(frozen=True)
+class Selector:
+    """A metric of the exporter that a rule selects, with its matchers: label to operator and value."""
+
+    rule: Rule
+    metric: str
+    matchers: dict[str, tuple[str, str]]
+
+    def __str__(self) -> str:
+        """Where it stands."""
+        return f"{self.rule}: {self.metric} {self.matchers}"
 
 
-def matched(matchers: str) -> dict[str, tuple[str, str]]:
-    """Label to operator and value."""
-    return {label: (operator, value) for label, operator, value in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', matchers)}
+def selectors(rule: Rule, promql: str) -> Iterator[Selector]:
+    """Every selector in PromQL of a rule."""
+    for metric, matchers in re.findall(r"(?<![\w:])(ledger_\w+)(?:\{([^}]*)\})?", promql):
+        found = re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', matchers)
+        yield Selector(rule, metric, {label: (operator, value) for label, operator, value in found})
 
 
 def asked(rule: Rule) -> list[str]:
@@ -43,6 +52,7 @@ def asked(rule: Rule) -> list[str]:
     return [rule.expr, *rule.queries]
 
 
+@cache
 def sections(view: str) -> dict[str, str]:
     """The sections of a view's runbook, by the fragment that leads to each."""
     text = (ROOT / "docs" / "runbooks" / f"{view}.md").read_text()
@@ -52,10 +62,16 @@ def sections(view: str) -> dict[str, str]:
     }
 
 
+each_alert = each(rules.alerts())
+each_rule = each(rules.rules())
+each_record = each([rule for rule in rules.rules() if rule.record])
+each_selector = each([found for rule in rules.rules() for promql in asked(rule) for found in selectors(rule, promql)])
+
+
 # --- what an alert says ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_an_alert_says_how_bad_it_is_and_what_it_is_about(rule: Rule) -> None:
     assert rule.labels["severity"] in {"critical", "warning", "info"}
     assert rule.labels["view"] == rule.view
@@ -65,7 +81,7 @@ def test_an_alert_says_how_bad_it_is_and_what_it_is_about(rule: Rule) -> None:
         assert not names or re.search(rf"(by|on) \([^)]*\b{label}\b", rule.expr)
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_an_alert_explains_itself_with_figures(rule: Rule) -> None:
     said = rule.annotations
 
@@ -74,7 +90,7 @@ def test_an_alert_explains_itself_with_figures(rule: Rule) -> None:
     assert rule.alert == "LedgerExporterAbsent" or "$value" in said["description"] + said["summary"] or rule.queries
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_an_alert_leads_to_its_section_of_the_runbook(rule: Rule) -> None:
     page, _, fragment = rule.annotations["runbook_url"].partition("#")
 
@@ -83,7 +99,7 @@ def test_an_alert_leads_to_its_section_of_the_runbook(rule: Rule) -> None:
     assert fragment in sections(rule.view)
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_the_section_says_all_that_is_needed(rule: Rule) -> None:
     """What it means, what ignoring it costs, how to look in PromQL and SQL, what to do, how to tune, what missing data does."""
     body = sections(rule.view)[rule.alert.lower()]
@@ -96,12 +112,12 @@ def test_the_section_says_all_that_is_needed(rule: Rule) -> None:
         assert f"`{THRESHOLDS[metric].scope}.{THRESHOLDS[metric].name}`" in body, metric
 
 
-def test_no_section_is_about_an_alert_that_does_not_exist() -> None:
-    for view in VIEWS:
-        assert set(sections(view)) == {rule.alert.lower() for rule in rules.alerts() if rule.view == view}
+@each(sorted(VIEWS))
+def test_no_section_is_about_an_alert_that_does_not_exist(view: str) -> None:
+    assert set(sections(view)) == {rule.alert.lower() for rule in rules.alerts() if rule.view == view}
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_an_alert_opens_the_drill_down(rule: Rule) -> None:
     found = re.fullmatch(r"http://localhost:3000/d/([\w-]+)(?:\?(.*))?", rule.annotations["dashboard_url"])
     assert found is not None
@@ -116,39 +132,34 @@ def test_an_alert_opens_the_drill_down(rule: Rule) -> None:
 # --- what an alert asks ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", ALL)
-def test_every_metric_and_label_exists(rule: Rule) -> None:
-    for promql in asked(rule):
-        for metric, matchers in selectors(promql):
-            assert metric in LABELS
-            assert matched(matchers).keys() <= LABELS[metric] | {"instance", "pod"}
+@each_selector
+def test_every_metric_and_label_exists(selector: Selector) -> None:
+    assert selector.metric in LABELS
+    assert selector.matchers.keys() <= LABELS[selector.metric] | {"instance", "pod"}
 
 
-@pytest.mark.parametrize("rule", ALL)
-def test_every_selector_fixes_its_window(rule: Rule) -> None:
+@each_selector
+def test_every_selector_fixes_its_window(selector: Selector) -> None:
     """Two windows added are money counted twice."""
-    for promql in asked(rule):
-        for metric, matchers in selectors(promql):
-            if "window" in LABELS[metric]:
-                assert matched(matchers).get("window", ("", ""))[0] == "=", f"{metric}{{{matchers}}}"
+    if "window" in LABELS[selector.metric]:
+        assert selector.matchers.get("window", ("", ""))[0] == "="
 
 
-@pytest.mark.parametrize("rule", ALL)
-def test_every_threshold_fixes_a_severity_it_has(rule: Rule) -> None:
-    for metric, matchers in selectors(rule.expr):
-        if metric in THRESHOLDS:
-            operator, severity = matched(matchers)["severity"]
-            assert operator == "="
-            assert severity in THRESHOLDS[metric].defaults
+@each([found for rule in rules.rules() for found in selectors(rule, rule.expr) if found.metric in THRESHOLDS])
+def test_every_threshold_fixes_a_severity_it_has(selector: Selector) -> None:
+    operator, severity = selector.matchers["severity"]
+
+    assert operator == "="
+    assert severity in THRESHOLDS[selector.metric].defaults
 
 
 def test_every_threshold_is_used() -> None:
-    used = {metric for rule in rules.alerts() for metric, _ in selectors(rule.expr)}
+    used = {found.metric for rule in rules.alerts() for found in selectors(rule, rule.expr)}
 
     assert used >= THRESHOLDS.keys()
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each_rule
 def test_two_exporters_never_count_twice(rule: Rule) -> None:
     for promql in asked(rule):
         for summed in re.findall(r"\bsum\b(?:\s*by\s*\([^)]*\))?\s*\(\s*(.{0,32})", promql):
@@ -160,7 +171,7 @@ def test_two_exporters_never_count_twice(rule: Rule) -> None:
             ), f"{selector[0]} of each exporter stands alone in {promql}"
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each_rule
 def test_rates_are_taken_of_counters_alone(rule: Rule) -> None:
     for promql in asked(rule):
         for inner in re.findall(r"\b(?:rate|increase|irate)\((\w+)", promql):
@@ -168,18 +179,18 @@ def test_rates_are_taken_of_counters_alone(rule: Rule) -> None:
         assert not re.search(r"\b(delta|deriv|predict_linear)\(", promql)
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each_rule
 def test_the_exporters_clock_decides(rule: Rule) -> None:
     for promql in asked(rule):
         assert "time()" not in promql or rule.alert in ASKS_THE_CLOCK
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each_rule
 def test_rankings_are_for_annotations(rule: Rule) -> None:
     assert not re.search(r"\b(topk|bottomk)\b", rule.expr)
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each_rule
 def test_a_rule_reads_records_of_its_own_file_only(rule: Rule) -> None:
     """Files are evaluated side by side: another's record may be an evaluation old."""
     own = {other.record for other in rules.rules() if other.view == rule.view}
@@ -187,7 +198,7 @@ def test_a_rule_reads_records_of_its_own_file_only(rule: Rule) -> None:
         assert set(re.findall(r"\b(?:quest|provider|model|layer|platform):[\w:]+", promql)) <= own
 
 
-@pytest.mark.parametrize("rule", [rule for rule in ALL if rule.values[0].record])
+@each_record
 def test_a_record_is_called_level_metric_operation(rule: Rule) -> None:
     assert re.fullmatch(r"(quest|provider|model|layer|platform):ledger_[a-z0-9_]+:[a-z0-9_]+", rule.record)
 
@@ -201,26 +212,33 @@ def test_every_record_has_one_rule() -> None:
 # --- what an alert does when data is missing ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_an_alert_outlasts_a_gap(rule: Rule) -> None:
     """Series may be withdrawn and rates decay; neither is an all-clear."""
     assert rules.seconds(rule.body.get("keep_firing_for", "0s")) >= (60 if rule.view == "health" else 900)
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+BUDGET_IS_ABSENT = re.compile(
+    r"unless[^a-z]*(on \(\w*\) )?(\w+ by \([^)]*\) )?[^)]*(ledger_quest_budget_usd|ledger_budget_day_timestamp_seconds)"
+)
+
+
+@each([rule for rule in rules.alerts() if BUDGET_IS_ABSENT.search(rule.expr)])
 def test_what_is_judged_by_absence_needs_its_ledger(rule: Rule) -> None:
-    for ledger, metric in (("budget", "ledger_quest_budget_usd"), ("budget", "ledger_budget_day_timestamp_seconds")):
-        if re.search(rf"unless[^a-z]*(on \(\w*\) )?[^)]*{metric}", rule.expr):
-            assert f'ledger_up{{ledger="{ledger}"}}' in rule.expr
-            assert f'ledger_first_load_progress_ratio{{ledger="{ledger}"}}' in rule.expr
+    assert 'ledger_up{ledger="budget"}' in rule.expr
+    assert 'ledger_first_load_progress_ratio{ledger="budget"}' in rule.expr
 
 
-@pytest.mark.parametrize("rule", ALL)
+@each(
+    [
+        rule
+        for rule in rules.rules()
+        if (rule.alert or rule.record == "quest:ledger_budget_usd:today") and "ledger_quest_budget_usd" in rule.expr
+    ]
+)
 def test_budgets_are_compared_only_once_loaded(rule: Rule) -> None:
     """A part of the budgets, or budgets of quests whose names are not known yet, would be too little."""
-    compares = rule.alert or rule.record == "quest:ledger_budget_usd:today"
-    if compares and "ledger_quest_budget_usd" in rule.expr:
-        assert 'unless on () (min(ledger_first_load_progress_ratio{ledger="budget"}) < 1)' in rule.expr
+    assert 'unless on () (min(ledger_first_load_progress_ratio{ledger="budget"}) < 1)' in rule.expr
 
 
 # --- what its tests show -----------------------------------------------------------------------------------------------
@@ -232,7 +250,7 @@ def cases_of(alert: str, about: str) -> list[rules.Case]:
     return found
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_it_is_shown_to_fire_not_a_step_earlier_and_to_resolve(rule: Rule) -> None:
     (case,) = cases_of(rule.alert, "fires, silent a step earlier, resolves")
     checks = case.of(rule.alert)
@@ -243,19 +261,19 @@ def test_it_is_shown_to_fire_not_a_step_earlier_and_to_resolve(rule: Rule) -> No
     assert any(not fires for at, fires in checks if at > begins[0])
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_it_is_shown_with_data_absent(rule: Rule) -> None:
     for case in cases_of(rule.alert, "data absent"):
         assert case.of(rule.alert)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in ALERTS if "ledger_threshold_" in rule.values[0].expr])
+@each([rule for rule in rules.alerts() if "ledger_threshold_" in rule.expr])
 def test_it_is_shown_that_an_override_counts(rule: Rule) -> None:
     for case in cases_of(rule.alert, "override counts"):
         assert case.of(rule.alert)
 
 
-@pytest.mark.parametrize("rule", ALERTS)
+@each_alert
 def test_it_is_shown_silent_on_a_healthy_platform(rule: Rule) -> None:
     healthy = [case for case in rules.cases() if case.name.startswith("healthy platform") and case.view == rule.view]
 
@@ -264,7 +282,7 @@ def test_it_is_shown_silent_on_a_healthy_platform(rule: Rule) -> None:
     assert not any(checks)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in ALL if rule.values[0].record])
+@each_record
 def test_every_record_is_reckoned_by_hand(rule: Rule) -> None:
     expressions = [
         expression
@@ -281,12 +299,12 @@ def test_every_view_has_rules_tests_and_a_runbook() -> None:
     assert {case.view for case in rules.cases()} == VIEWS
 
 
-def test_every_case_is_about_an_alert_that_exists() -> None:
+@each(rules.cases())
+def test_every_case_is_about_an_alert_that_exists(case: rules.Case) -> None:
     names = {rule.alert for rule in rules.alerts()}
 
-    for case in rules.cases():
-        assert case.name.partition(":")[0] in names | {"healthy platform", "records"}
-        assert {alert for _, alert, _ in case.checks} <= names
+    assert case.name.partition(":")[0] in names | {"healthy platform", "records"}
+    assert {alert for _, alert, _ in case.checks} <= names
 
 
 # --- where it is sent --------------------------------------------------------------------------------------------------
