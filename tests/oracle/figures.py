@@ -43,10 +43,8 @@ COST = (
         "ledger_provider_spend_usd",
         "provider window",
         f"""
-        select p.provider, (
-            select coalesce(sum(c.usd), 0) from charge as c where c.provider = p.provider and c.{WITHIN}
-        )
-        from (select distinct provider from charge where {PRESENT}) as p
+        select provider, coalesce(sum(usd) filter (where {WITHIN}), 0)
+        from charge group by provider having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -54,10 +52,8 @@ COST = (
         "ledger_provider_tokens",
         "provider token_type window",
         f"""
-        select p.provider, 'input', (
-            select coalesce(sum(c.tokens_in), 0) from charge as c where c.provider = p.provider and c.{WITHIN}
-        )
-        from (select distinct provider from charge where {PRESENT}) as p
+        select provider, 'input', coalesce(sum(tokens_in) filter (where {WITHIN}), 0)
+        from charge group by provider having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -65,10 +61,8 @@ COST = (
         "ledger_provider_tokens",
         "provider token_type window",
         f"""
-        select p.provider, 'output', (
-            select coalesce(sum(c.tokens_out), 0) from charge as c where c.provider = p.provider and c.{WITHIN}
-        )
-        from (select distinct provider from charge where {PRESENT}) as p
+        select provider, 'output', coalesce(sum(tokens_out) filter (where {WITHIN}), 0)
+        from charge group by provider having bool_or({PRESENT})
         """,
         needs="tokens_out",
     ),
@@ -77,10 +71,8 @@ COST = (
         "ledger_provider_tasks",
         "provider window",
         f"""
-        select p.provider, (
-            select count(distinct c.task) from charge as c where c.provider = p.provider and c.{WITHIN}
-        )
-        from (select distinct provider from charge where {PRESENT}) as p
+        select provider, count(distinct task) filter (where {WITHIN})
+        from charge group by provider having bool_or({PRESENT})
         """,
         needs="task_id",
     ),
@@ -89,8 +81,8 @@ COST = (
         "ledger_provider_charges",
         "provider window",
         f"""
-        select p.provider, (select count(*) from charge as c where c.provider = p.provider and c.{WITHIN})
-        from (select distinct provider from charge where {PRESENT}) as p
+        select provider, count(*) filter (where {WITHIN})
+        from charge group by provider having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -105,11 +97,8 @@ COST = (
         "ledger_model_spend_usd",
         "provider model window",
         f"""
-        select p.provider, p.pm_model, (
-            select coalesce(sum(c.usd), 0)
-            from charge as c where c.provider = p.provider and c.pm_model = p.pm_model and c.{WITHIN}
-        )
-        from (select distinct provider, pm_model from charge where {PRESENT}) as p
+        select provider, pm_model, coalesce(sum(usd) filter (where {WITHIN}), 0)
+        from charge group by provider, pm_model having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -117,11 +106,8 @@ COST = (
         "ledger_model_tokens",
         "provider model token_type window",
         f"""
-        select p.provider, p.pm_model, 'input', (
-            select coalesce(sum(c.tokens_in), 0)
-            from charge as c where c.provider = p.provider and c.pm_model = p.pm_model and c.{WITHIN}
-        )
-        from (select distinct provider, pm_model from charge where {PRESENT}) as p
+        select provider, pm_model, 'input', coalesce(sum(tokens_in) filter (where {WITHIN}), 0)
+        from charge group by provider, pm_model having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -129,11 +115,8 @@ COST = (
         "ledger_model_tokens",
         "provider model token_type window",
         f"""
-        select p.provider, p.pm_model, 'output', (
-            select coalesce(sum(c.tokens_out), 0)
-            from charge as c where c.provider = p.provider and c.pm_model = p.pm_model and c.{WITHIN}
-        )
-        from (select distinct provider, pm_model from charge where {PRESENT}) as p
+        select provider, pm_model, 'output', coalesce(sum(tokens_out) filter (where {WITHIN}), 0)
+        from charge group by provider, pm_model having bool_or({PRESENT})
         """,
         needs="tokens_out",
     ),
@@ -148,11 +131,8 @@ COST = (
         "ledger_quest_provider_spend_usd",
         "quest provider window",
         f"""
-        select p.qp_quest, p.provider, (
-            select coalesce(sum(c.usd), 0)
-            from charge as c where c.qp_quest = p.qp_quest and c.provider = p.provider and c.{WITHIN}
-        )
-        from (select distinct qp_quest, provider from charge where {PRESENT}) as p
+        select qp_quest, provider, coalesce(sum(usd) filter (where {WITHIN}), 0)
+        from charge group by qp_quest, provider having bool_or({PRESENT})
         """,
     ),
     _of(
@@ -160,8 +140,8 @@ COST = (
         "ledger_quest_spend_usd",
         "quest window",
         f"""
-        select p.quest, (select coalesce(sum(c.usd), 0) from charge as c where c.quest = p.quest and c.{WITHIN})
-        from (select distinct quest from charge where {PRESENT}) as p
+        select quest, coalesce(sum(usd) filter (where {WITHIN}), 0)
+        from charge group by quest having bool_or({PRESENT})
         """,
     ),
     _of(
