@@ -189,7 +189,7 @@ def shown() -> list[Query]:
     return [
         query
         for query in queries()
-        if query.board not in NO_SCRAPES and {one.metric for one in selectors(query.expr)} <= names
+        if query.board not in NO_SCRAPES and {one.metric for one in selectors(query)} <= names
     ]
 
 

@@ -4,20 +4,22 @@ import json
 import re
 import subprocess
 
-import pytest
-
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from grafana.build import summary
-from tests.support.boards import BOARDS, SELECTOR, panels, queries, selectors
+from tests.support.complaints import each
+from tests.support.boards import HEALTH, SELECTOR, panels, queries, selectors, variables
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 ATTACHED = {"instance", "job"}
-HEALTH = "ledger-exporter-health"
+LEVELS = {threshold.metric: threshold.defaults for threshold in CATALOGUE}
+GROUPED = re.compile(r"\b(?:sum|max|min) by \(([^)]*)\) \([^a-z]*(?:[a-z_ ]+\([^)]*\) \(|\w+\()*(ledger_\w+)")
 
-every = list(queries())
-each_query = pytest.mark.parametrize("query", every, ids=str)
-each_ledger_query = pytest.mark.parametrize("query", [query for query in every if query.board != HEALTH], ids=str)
+every = queries()
+selected = [selector for query in every for selector in selectors(query)]
+
+each_query = each(every)
+each_selector = each(selected)
 
 
 def group_labels(expr: str) -> set[str]:
@@ -26,97 +28,92 @@ def group_labels(expr: str) -> set[str]:
     return summed | set(re.findall(r', "(\w+)", "[^"]*", "\w*", "[^"]*"\)', expr))
 
 
+def organized(panel):
+    """The transformations of a panel that put its columns in order."""
+    return [step for step in panel.body.get("transformations", []) if step.get("id") == "organize"]
+
+
 def test_queries_parse(tmp_path):
     rules = [{"record": f"query:{number}", "expr": query.promql} for number, query in enumerate(every)]
     file = tmp_path / "queries.json"
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
     checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    refused = re.findall(r'"query:(\d+)": (.*)', checked.stderr)
+    assert [f"{every[int(number)]}: {message}" for number, message in refused] == []
     assert checked.stderr == ""
     assert checked.returncode == 0
+    assert f"{len(every)} rules found" in checked.stdout
 
 
-@each_query
-def test_metrics_exist(query):
-    assert {selector.metric for selector in selectors(query.expr)} <= LABELS.keys()
+@each_selector
+def test_metrics_exist(selector):
+    assert selector.metric in LABELS
 
 
-@each_query
-def test_matchers_name_labels_the_metric_has(query):
-    for selector in selectors(query.expr):
-        assert selector.matchers.keys() <= LABELS[selector.metric] | ATTACHED
+@each_selector
+def test_matchers_name_labels_the_metric_has(selector):
+    assert selector.matchers.keys() <= LABELS[selector.metric] | ATTACHED
 
 
-@each_query
+@each([query for query in every if GROUPED.search(query.expr)])
 def test_sums_are_by_labels_the_metric_has(query):
-    grouped = re.findall(
-        r"\b(?:sum|max|min) by \(([^)]*)\) \([^a-z]*(?:[a-z_ ]+\([^)]*\) \(|\w+\()*(ledger_\w+)", query.expr
-    )
-    for labels, metric in grouped:
-        assert set(labels.split(", ")) <= LABELS[metric] | ATTACHED
+    for labels, metric in GROUPED.findall(query.expr):
+        assert set(labels.split(", ")) <= LABELS[metric] | ATTACHED, metric
 
 
 @each_query
 def test_legend_names_labels_that_are_left(query):
     wanted = set(re.findall(r"\{\{(\w+)\}\}", query.target.get("legendFormat", "")))
-    published = {label for selector in selectors(query.expr) for label in LABELS[selector.metric]}
+    published = {label for selector in selectors(query) for label in LABELS[selector.metric]}
     assert wanted <= (group_labels(query.expr) or published | ATTACHED)
 
 
-@each_ledger_query
-def test_window_is_fixed_in_every_selector(query):
-    for selector in selectors(query.expr):
-        if "window" in LABELS[selector.metric]:
-            assert selector.matchers["window"][0] == "="
+@each([one for one in selected if one.query.board != HEALTH and "window" in LABELS.get(one.metric, ())])
+def test_window_is_fixed_in_every_selector(selector):
+    assert selector.matchers["window"][0] == "="
 
 
-@each_ledger_query
+@each([query for query in every if query.board != HEALTH])
 def test_two_exporters_count_once(query):
     once = re.compile(r"max without \(instance, pod\) \((?:rate\(|increase\(|max_over_time\()?(ledger_\w+)")
     assert [found[0] for found in SELECTOR.findall(query.expr)] == once.findall(query.expr)
 
 
-@each_query
+@each([query for query in every if "topk" in query.expr])
 def test_largest_are_picked_at_one_instant(query):
-    for ranked in re.findall(r"topk\(\d+, (.*)", query.expr):
-        assert query.target["instant"] or "@ end()" in ranked
+    ranked = re.findall(r"topk\(\d+, (.*)", query.expr)
+    assert ranked
+    assert query.target["instant"] or all("@ end()" in one for one in ranked)
 
 
-@pytest.mark.parametrize("uid", list(BOARDS))
-def test_variable_offers_labels_the_metric_has(uid):
-    for variable in BOARDS[uid]["templating"]["list"]:
-        if variable["type"] == "query":
-            metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
-            assert label in LABELS[metric] | ATTACHED
-            assert variable["name"] == label
+@each([variable for variable in variables() if variable.body.get("type") == "query"])
+def test_variable_offers_labels_the_metric_has(variable):
+    metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable.body["query"]["query"]).groups()
+    assert label in LABELS[metric] | ATTACHED
+    assert variable.body["name"] == label
 
 
-def test_columns_show_what_the_queries_return():
-    for uid, panel in panels():
-        for step in panel.get("transformations", []):
-            if step["id"] == "organize":
-                values = {f"Value #{target['refId']}" for target in panel["targets"]} | {"Value"}
-                labels = {label for target in panel["targets"] for label in group_labels(target["expr"])}
-                assert step["options"]["indexByName"].keys() <= values | labels, (uid, panel["title"])
+@each([panel for panel in panels() if organized(panel)])
+def test_columns_show_what_the_queries_return(panel):
+    values = {f"Value #{target['refId']}" for target in panel.body["targets"]} | {"Value"}
+    labels = {label for target in panel.body["targets"] for label in group_labels(target["expr"])}
+    for step in organized(panel):
+        assert step["options"]["indexByName"].keys() <= values | labels
 
 
-@each_query
-def test_severity_is_fixed_in_every_threshold(query):
-    for selector in selectors(query.expr):
-        if "severity" in LABELS[selector.metric]:
-            assert selector.matchers["severity"][0] == "="
+@each([one for one in selected if "severity" in LABELS.get(one.metric, ())])
+def test_severity_is_fixed_in_every_threshold(selector):
+    assert selector.matchers["severity"][0] == "="
 
 
-@each_query
-def test_severity_is_one_the_threshold_has(query):
-    levels = {threshold.metric: threshold.defaults for threshold in CATALOGUE}
-    for selector in selectors(query.expr):
-        if selector.metric in levels:
-            assert selector.matchers["severity"][1] in levels[selector.metric]
+@each([selector for selector in selected if selector.metric in LEVELS])
+def test_severity_is_one_the_threshold_has(selector):
+    assert selector.matchers["severity"][1] in LEVELS[selector.metric]
 
 
 def test_thresholds_that_panels_can_draw_are_drawn():
     """The others compare with what no panel shows over time, or are floors below which an alert is silent."""
-    drawn = {selector.metric for query in every for selector in selectors(query.expr)}
+    drawn = {selector.metric for selector in selected}
     assert {threshold.metric for threshold in CATALOGUE} & drawn == {
         "ledger_threshold_layer_waste_ratio",
         "ledger_threshold_platform_corrections_per_hour",
@@ -139,7 +136,7 @@ def test_colours_of_shares_begin_where_the_alerts_do_by_default():
 
 
 def test_all_views_of_the_exporter_are_drawn():
-    drawn = {selector.metric for query in every for selector in selectors(query.expr)}
+    drawn = {selector.metric for selector in selected}
     not_drawn = {metric.name for metric in METRICS if not metric.name.startswith("ledger_threshold_")} - drawn
     assert not_drawn == {
         # totals the boards take from finer series, and what is for queries of one's own
