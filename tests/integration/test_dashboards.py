@@ -785,7 +785,7 @@ def test_every_figure_of_the_views_is_compared() -> None:
 @each([title for title, reason in NOT_COMPARED.items() if reason == RATE])
 def test_rates_show_what_was_booked(title: str, scene: Scene) -> None:
     query = next(query for query in every if query.panel["title"] == title)
-    assert any(one.value > 0 for one in scene.answer(query, DEFAULT))
+    assert any(one.value > 0 for one in scene.answer(query, DEFAULT)), "nothing above 0"
 
 
 METRICS_DRAWN = {name for query in every for name in re.findall(r"\bledger_\w+", query.expr)}
@@ -816,4 +816,6 @@ def test_name_that_changes_on_one_side_is_noticed(name: str, scene: Scene) -> No
         )
 
     concerned = [_queries_of(panel) for panel in panels()]
-    assert any(noticed(mine) for mine in concerned if any(re.search(rf"\b{name}\b", query.expr) for query in mine))
+    assert any(noticed(mine) for mine in concerned if any(re.search(rf"\b{name}\b", query.expr) for query in mine)), (
+        "no panel notices"
+    )

@@ -68,7 +68,7 @@ class Selector:
 def panels() -> list[Part]:
     """Every panel that draws something."""
     return [
-        Part(uid, str(panel.get("title")), panel)
+        Part(uid, panel.get("title") or f"panel {panel['id']}", panel)
         for uid, board in BOARDS.items()
         for panel in board["panels"]
         if panel["type"] != "row"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -94,7 +95,7 @@ def test_an_alert_explains_itself_with_figures(rule: Rule) -> None:
 def test_an_alert_leads_to_its_section_of_the_runbook(rule: Rule) -> None:
     page, _, fragment = rule.annotations["runbook_url"].partition("#")
 
-    assert page.endswith(f"/docs/runbooks/{rule.view}.md")
+    assert page.endswith(f"/docs/runbooks/{rule.view}.md"), page
     assert fragment == rule.alert.lower()
     assert fragment in sections(rule.view)
 
@@ -175,7 +176,7 @@ def test_two_exporters_never_count_twice(rule: Rule) -> None:
 def test_rates_are_taken_of_counters_alone(rule: Rule) -> None:
     for promql in asked(rule):
         for inner in re.findall(r"\b(?:rate|increase|irate)\((\w+)", promql):
-            assert inner.endswith("_total")
+            assert inner.endswith("_total"), f"a rate of {inner}"
         assert not re.search(r"\b(delta|deriv|predict_linear)\(", promql)
 
 
@@ -204,9 +205,10 @@ def test_a_record_is_called_level_metric_operation(rule: Rule) -> None:
 
 
 def test_every_record_has_one_rule() -> None:
-    records = [rule.record for rule in rules.rules() if rule.record]
+    records = Counter(rule.record for rule in rules.rules() if rule.record)
 
-    assert len(records) == len(set(records))
+    assert records
+    assert [record for record, times in records.items() if times > 1] == []
 
 
 # --- what an alert does when data is missing ---------------------------------------------------------------------------
@@ -257,20 +259,20 @@ def test_it_is_shown_to_fire_not_a_step_earlier_and_to_resolve(rule: Rule) -> No
     begins = [later for (before, fired), (later, fires) in pairwise(checks)
               if not fired and fires and later - before == case.interval_seconds]  # fmt: skip
 
-    assert begins
-    assert any(not fires for at, fires in checks if at > begins[0])
+    assert begins, f"never fires a step after it was silent: {checks}"
+    assert any(not fires for at, fires in checks if at > begins[0]), f"never resolves: {checks}"
 
 
 @each_alert
 def test_it_is_shown_with_data_absent(rule: Rule) -> None:
     for case in cases_of(rule.alert, "data absent"):
-        assert case.of(rule.alert)
+        assert case.of(rule.alert), f"{case.name}: the alert is not checked"
 
 
 @each([rule for rule in rules.alerts() if "ledger_threshold_" in rule.expr])
 def test_it_is_shown_that_an_override_counts(rule: Rule) -> None:
     for case in cases_of(rule.alert, "override counts"):
-        assert case.of(rule.alert)
+        assert case.of(rule.alert), f"{case.name}: the alert is not checked"
 
 
 @each_alert
@@ -278,8 +280,8 @@ def test_it_is_shown_silent_on_a_healthy_platform(rule: Rule) -> None:
     healthy = [case for case in rules.cases() if case.name.startswith("healthy platform") and case.view == rule.view]
 
     checks = [fires for case in healthy for _, fires in case.of(rule.alert)]
-    assert checks
-    assert not any(checks)
+    assert checks, "it is not checked"
+    assert not any(checks), "it fires"
 
 
 @each_record
@@ -291,7 +293,7 @@ def test_every_record_is_reckoned_by_hand(rule: Rule) -> None:
         for expression in case.expressions
     ]
 
-    assert any(re.search(rf"(?<![\w:]){rule.record}(?![\w:])", expression) for expression in expressions)
+    assert any(re.search(rf"(?<![\w:]){rule.record}(?![\w:])", one) for one in expressions), "in no test of records"
 
 
 def test_every_view_has_rules_tests_and_a_runbook() -> None:

@@ -38,8 +38,8 @@ def test_queries_parse(tmp_path):
     file = tmp_path / "queries.json"
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
     checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
-    refused = re.findall(r'"query:(\d+)": (.*)', checked.stderr)
-    assert [f"{every[int(number)]}: {message}" for number, message in refused] == []
+    refused = [f"{every[int(found[1])]}: {found[2]}" for found in re.finditer(r'"query:(\d+)": (.*)', checked.stderr)]
+    assert not refused, "\n".join(refused)
     assert checked.stderr == ""
     assert checked.returncode == 0
     assert f"{len(every)} rules found" in checked.stdout

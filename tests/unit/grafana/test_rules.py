@@ -95,7 +95,7 @@ def test_alerts_are_annotations_where_they_began(board):
     (annotation,) = board["annotations"]["list"]
     assert annotation["datasource"]["uid"] == "${datasource}"
     assert annotation["useValueForTime"]
-    assert annotation["expr"].startswith("1000 * ALERTS_FOR_STATE{")
+    assert annotation["expr"].startswith("1000 * ALERTS_FOR_STATE{"), annotation["expr"]
     assert 'ALERTS{alertstate="firing"' in annotation["expr"]
 
 
