@@ -23,10 +23,10 @@ from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from tests import oracle
 from tests.support import postgres
-from tests.support.exporter_process import Exporter, eventually
-from tests.support.prometheus_process import Prometheus, RefusedError, Series
-from tests.support.complaints import each
 from tests.support.boards import HEALTH, Part, Query, panels, queries
+from tests.support.complaints import each
+from tests.support.exporter_process import Exporter, eventually
+from tests.support.prometheus import Prometheus, RefusedError, Series
 
 SCALE = 0.05
 DAY_SECONDS = 86_400

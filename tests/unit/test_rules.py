@@ -16,8 +16,8 @@ import yaml
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from tests.support import rules
-from tests.support.rules import PROMETHEUS, ROOT, Rule
 from tests.support.complaints import each
+from tests.support.rules import PROMETHEUS, ROOT, Rule
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 THRESHOLDS = {threshold.metric: threshold for threshold in CATALOGUE}

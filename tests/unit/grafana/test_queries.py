@@ -7,8 +7,8 @@ import subprocess
 from exporter.thresholds import CATALOGUE
 from exporter.views import METRICS
 from grafana.build import summary
-from tests.support.complaints import each
 from tests.support.boards import HEALTH, SELECTOR, panels, queries, selectors, variables
+from tests.support.complaints import each
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 ATTACHED = {"instance", "job"}

@@ -8,8 +8,8 @@ import itertools
 import re
 from collections import Counter
 
-from tests.support.complaints import each
 from tests.support.boards import BOARDS, HEALTH, Part, panels, queries, variables
+from tests.support.complaints import each
 
 NUMBERS = {"currencyUSD", "short", "percentunit", "s", "bytes", "none"}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
