@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
+from tests.support.complaints import each
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "exporter"
@@ -58,22 +59,39 @@ def modules() -> dict[str, Path]:
     return found
 
 
-@cache
-def imports(module: str) -> frozenset[str]:
-    """Every module that one imports, anywhere in its code, also inside functions."""
-    return frozenset(_imports(ast.parse(modules()[module].read_text())))
+@dataclass(frozen=True)
+class Import:
+    """A module of the package imports a name, anywhere in its code, also inside functions."""
+
+    module: str
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        """Where it stands."""
+        return f"{modules()[self.module].relative_to(ROOT)}:{self.line}, import of {self.name}"
+
+    @property
+    def top(self) -> str:
+        """The distribution or standard module that is imported from."""
+        return self.name.split(".")[0]
+
+    @property
+    def room(self) -> str | None:
+        """The room that is imported from; None if it is not of this package."""
+        return room(self.name) if self.name.startswith("exporter.") else None
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imports(module: str) -> Iterator[Import]:
+    """Every import of a module, in the order of its code."""
+    for node in ast.walk(ast.parse(modules()[module].read_text(), str(modules()[module]))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (Import(module, node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            assert node.module is not None
+            base = "." * node.level + (node.module or "")
             for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                yield name if name in modules() else node.module
+                name = f"{base}.{alias.name}"
+                yield Import(module, node.lineno, name if name in modules() else base)
 
 
 def room(module: str) -> str:
@@ -82,51 +100,16 @@ def room(module: str) -> str:
     return parts[1] if len(parts) > 1 else "exporter"
 
 
-def storey(module: str) -> int:
-    (found,) = (number for number, rooms in enumerate(STOREYS) if room(module) in rooms)
-    return found
-
-
-def outside(module: str) -> set[str]:
-    """The distributions and standard modules that one imports."""
-    return {name.split(".")[0] for name in imports(module)} - {"exporter"}
+def storey(room: str) -> int:
+    """The number of a room's storey, counted from the roof."""
+    found = [number for number, rooms in enumerate(STOREYS) if room in rooms]
+    assert len(found) == 1, f"{room} has {len(found)} storeys, not 1"
+    return found[0]
 
 
 OWN = [module for module in modules() if module != "exporter"]
-
-
-def test_every_module_has_its_storey() -> None:
-    assert {room(module) for module in OWN} == {name for rooms in STOREYS for name in rooms}
-
-
-@pytest.mark.parametrize("module", OWN)
-def test_imports_point_downwards(module: str) -> None:
-    upwards = {
-        name
-        for name in imports(module)
-        if name.startswith("exporter.") and storey(name) < storey(module)
-    }  # fmt: skip
-
-    assert upwards == set()
-
-
-def test_imports_run_in_no_circle() -> None:
-    within = {module: {name for name in imports(module) if name in modules()} for module in OWN}
-
-    TopologicalSorter(within).prepare()
-
-
-@pytest.mark.parametrize("module", OWN)
-def test_only_the_ledgers_and_the_demo_know_the_driver(module: str) -> None:
-    if room(module) not in {"ledgers", "demo"}:
-        assert not outside(module) & DRIVERS
-
-
-@pytest.mark.parametrize("module", [module for module in OWN if room(module) in PURE])
-def test_what_is_pure_knows_neither_databases_nor_http(module: str) -> None:
-    assert not outside(module) & (DRIVERS | HTTP)
-    assert not {room(name) for name in imports(module) if name.startswith("exporter.")} & {"ledgers", "web", "app"}
-
+IMPORTS = [found for module in OWN for found in imports(module)]
+ROOMS = [room for rooms in STOREYS for room in rooms]
 
 KNOWS = {
     "parts": {"parts"},
@@ -136,34 +119,80 @@ KNOWS = {
 """Rooms of the engine, and all that they know of the house."""
 
 
-@pytest.mark.parametrize("module", [module for module in OWN if room(module) in KNOWS])
-def test_the_engine_knows_no_more_than_it_must(module: str) -> None:
-    assert {room(name) for name in imports(module) if name.startswith("exporter.")} <= KNOWS[room(module)]
+def outside(*rooms: str) -> list[Import]:
+    """The imports of all modules but those of some rooms."""
+    return [found for found in IMPORTS if room(found.module) not in rooms]
 
 
-@pytest.mark.parametrize("module", OWN)
-def test_sets_of_numbers_are_the_tasks_own(module: str) -> None:
-    if module != "exporter.parts.tasks":
-        assert not outside(module) & {"pyroaring"}
+@each(OWN)
+def test_every_module_has_its_storey(module: str) -> None:
+    assert room(module) in ROOMS
 
 
-@pytest.mark.parametrize("module", [module for module in OWN if room(module) not in {"web", "demo", "client"}])
-def test_http_is_known_by_server_and_client_alone(module: str) -> None:
-    found = outside(module) & (HTTP - {"socket"}) - ALLOWED_HTTP.get(module, set())
+@each(ROOMS)
+def test_every_room_has_modules_and_one_storey(name: str) -> None:
+    """A room whose modules are gone leaves its storey."""
+    assert name in {room(module) for module in OWN}
+    assert ROOMS.count(name) == 1
 
-    assert found == set()
+
+@each([*PURE, *KNOWS])
+def test_every_room_with_a_rule_exists(name: str) -> None:
+    """A rule about a room that is gone would check nothing."""
+    assert name in ROOMS
 
 
-def test_sql_stands_in_files() -> None:
+@each(IMPORTS)
+def test_imports_are_absolute(found: Import) -> None:
+    assert not found.name.startswith(".")
+
+
+@each([found for found in IMPORTS if found.room])
+def test_imports_point_downwards(found: Import) -> None:
+    assert storey(found.room) >= storey(room(found.module)), "points upwards"
+
+
+def test_imports_run_in_no_circle() -> None:
+    within: dict[str, set[str]] = {module: set() for module in OWN}
+    for found in IMPORTS:
+        within[found.module] |= {found.name} & modules().keys()
+
+    TopologicalSorter(within).prepare()
+
+
+@each(outside("ledgers", "demo"))
+def test_only_the_ledgers_and_the_demo_know_the_driver(found: Import) -> None:
+    assert found.top not in DRIVERS
+
+
+@each([found for found in IMPORTS if room(found.module) in PURE])
+def test_what_is_pure_knows_neither_databases_nor_http(found: Import) -> None:
+    assert found.top not in DRIVERS | HTTP
+    assert found.room not in {"ledgers", "web", "app"}
+
+
+@each([found for found in IMPORTS if room(found.module) in KNOWS and found.room])
+def test_the_engine_knows_no_more_than_it_must(found: Import) -> None:
+    assert found.room in KNOWS[room(found.module)]
+
+
+@each([found for found in IMPORTS if found.module != "exporter.parts.tasks"])
+def test_sets_of_numbers_are_the_tasks_own(found: Import) -> None:
+    assert found.top != "pyroaring"
+
+
+@each(outside("web", "demo", "client"))
+def test_http_is_known_by_server_and_client_alone(found: Import) -> None:
+    assert found.top not in HTTP - {"socket"} - ALLOWED_HTTP.get(found.module, set())
+
+
+@each(sorted((PACKAGE / "ledgers" / "sql").rglob("*.sql")), place=lambda file: file.relative_to(ROOT))
+def test_sql_stands_in_files(file: Path) -> None:
     """One file a question, each with a line that says which."""
-    files = sorted((PACKAGE / "ledgers" / "sql").rglob("*.sql"))
-
-    assert files
-    for file in files:
-        assert file.read_text().startswith("-- "), file
+    assert file.read_text().startswith("-- ")
 
 
-@pytest.mark.parametrize("module", [module for module in OWN if room(module) != "report"])
-def test_what_draws_is_the_reports_own(module: str) -> None:
+@each(outside("report"))
+def test_what_draws_is_the_reports_own(found: Import) -> None:
     """A serving exporter has no use for it."""
-    assert "rich" not in outside(module)
+    assert found.top != "rich"
