@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-
-import pytest
+from collections import Counter
 
 from exporter import views
 from exporter.views.metric import Metric
+from tests.support.complaints import each
 
 PUBLIC = {
     # allocation
@@ -122,33 +122,46 @@ UNITS = {
 }
 """What a name says its unit is, and the words in which its HELP says so."""
 
-metrics = pytest.mark.parametrize("metric", views.METRICS, ids=lambda metric: metric.name)
+EXISTING = {metric.name: " ".join(metric.labels) for metric in views.METRICS}
 
 
-def test_exactly_the_public_metrics_exist() -> None:
-    assert {metric.name: " ".join(metric.labels) for metric in views.METRICS} == PUBLIC
+def place(metric: Metric) -> str:
+    """The view that declares a metric, and its name."""
+    view = next(view.__name__ for view in (*views.VIEWS, views.thresholds) if metric in view.METRICS)
+    return f"{view}: {metric.name}"
 
 
-def test_no_name_is_declared_twice() -> None:
-    names = [metric.name for metric in views.METRICS]
-
-    assert len(names) == len(set(names))
+each_metric = each(views.METRICS, place)
 
 
-@metrics
+@each(sorted(PUBLIC.keys() | EXISTING.keys()))
+def test_exactly_the_public_metrics_exist(name: str) -> None:
+    assert PUBLIC.get(name, "not public") == EXISTING.get(name, "missing")
+
+
+@each(Counter(metric.name for metric in views.METRICS).items(), place=lambda counted: counted[0])
+def test_no_name_is_declared_twice(counted: tuple[str, int]) -> None:
+    assert counted[1] == 1
+
+
+@each_metric
 def test_help_says_the_unit_that_the_name_has(metric: Metric) -> None:
     wanted = [words for ending, words in UNITS.items() if re.search(ending, metric.name)]
 
-    assert wanted, f"{metric.name} has no unit that is known"
-    for words in wanted:
-        assert re.search(words, metric.help), f"{metric.help!r} lacks {words!r}"
+    assert wanted, "its name has no unit that is known"
+    assert [words for words in wanted if not re.search(words, metric.help)] == [], metric.help
 
 
-@metrics
+@each_metric
 def test_help_is_one_sentence_or_more(metric: Metric) -> None:
     assert re.fullmatch(r"[A-Z1].+\.", metric.help)
 
 
-@metrics
+@each_metric
 def test_help_speaks_of_the_window_where_there_is_one(metric: Metric) -> None:
-    assert ("window" in metric.labels) == ("by window" in metric.help)
+    assert ("window" in metric.labels) == ("by window" in metric.help), metric.help
+
+
+@each(UNITS)
+def test_every_unit_is_the_unit_of_a_metric(ending: str) -> None:
+    assert [name for name in EXISTING if re.search(ending, name)]
