@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -14,14 +15,13 @@ from pydantic import BaseModel
 from exporter import config_file
 from exporter.cli import cli
 from exporter.config import LEDGERS, Config, Ledger, Ledgers, ProviderPattern, SourceConfig
-from exporter.thresholds import CATALOGUE
+from exporter.thresholds import CATALOGUE, Threshold
 from exporter.views import METRICS
 from scripts import configuration_page, metrics_page
 from scripts.page import Page
-
-ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-NAMED = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
+from tests.documented import PAGES
+from tests.support.complaints import each
+from tests.support.passages import ROOT, Passage, whole
 
 METRIC_LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 NO_METRICS = {"ledger_exporter"}
@@ -55,9 +55,14 @@ REPEATED: dict[str, tuple[str, type[BaseModel]]] = {
 """Keys that stand for several, by what the configuration's page calls them, and what is below them."""
 
 
-def _blocks(page: Path, language: str) -> list[str]:
-    """The fenced blocks of a page whose info string is exactly `language`."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+def _found(pattern: str | re.Pattern[str]) -> list[Passage]:
+    """Every match of a pattern in the documentation."""
+    return [found for page in PAGES for found in whole(page).find(pattern)]
+
+
+def _blocks(language: str) -> list[Passage]:
+    """The fenced blocks of the documentation whose info string is exactly `language`."""
+    return _found(re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL))
 
 
 def _anchor(heading: str) -> str:
@@ -65,6 +70,7 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
+@cache
 def _anchors(page: Path) -> set[str]:
     return {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)}
 
@@ -79,22 +85,16 @@ def _keys(model: type[BaseModel] = Config, place: str = "") -> Iterator[str]:
             yield below
 
 
-def _selectors(text: str) -> Iterator[tuple[str, set[str]]]:
-    """Every metric selected in PromQL, with the labels it matches."""
-    for metric, matchers in re.findall(r"(?<!:)\b(ledger_\w+)(\{[^}]*\})?", text):
-        yield metric, set(re.findall(r"(\w+)\s*[=!]", matchers))
+GENERATED = (metrics_page.PAGE, configuration_page.PAGE)
 
 
-GENERATED = pytest.mark.parametrize("page", [metrics_page.PAGE, configuration_page.PAGE], ids=lambda page: page.name)
-
-
-@GENERATED
+@each(GENERATED, place=lambda page: page.file.relative_to(ROOT))
 def test_generated_page_is_as_generated(page: Page) -> None:
     """The committed page is what the generator writes now."""
     assert page.main(["--check"]) == 0
 
 
-@GENERATED
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
 def test_check_of_a_generated_page_can_fail(page: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A page that differs in one character, or is missing, fails the check; writing it makes the check pass."""
     file = tmp_path / page.name
@@ -123,12 +123,10 @@ def test_metrics_page_has_every_metric_once() -> None:
     assert sorted((metric.name, metric.kind) for metric in METRICS) == sorted(metrics)
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_every_metric_named_exists(page: Path) -> None:
+@each(_found(r"(?<!:)\bledger_[a-z0-9_]*[a-z0-9]\b(?!\*|_\*|_<|\.)"))
+def test_every_metric_named_exists(named: Passage) -> None:
     """No page names a metric that the program does not have."""
-    named = set(re.findall(r"(?<!:)\bledger_[a-z0-9_]*[a-z0-9]\b(?!\*|_\*|_<|\.)", page.read_text()))
-
-    assert set() == named - METRIC_LABELS.keys() - NO_METRICS
+    assert named.text in METRIC_LABELS or named.text in NO_METRICS, "there is no such metric"
 
 
 def test_readme_names_every_metric() -> None:
@@ -140,52 +138,68 @@ def test_readme_names_every_metric() -> None:
     assert set() == METRIC_LABELS.keys() - named - health - thresholds
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_promql_fixes_the_window_and_matches_existing_labels(page: Path) -> None:
-    """Every PromQL example follows the habits it preaches."""
-    for query in _blocks(page, "promql"):
-        assert "max without (instance, pod)" in query
-        for metric, matched in _selectors(query):
-            assert matched <= METRIC_LABELS[metric], f"{metric} has no such label"
-            assert "window" not in METRIC_LABELS[metric] - matched, f"{metric} needs a window"
+@each(_blocks("promql"))
+def test_promql_takes_one_of_several_exporters(query: Passage) -> None:
+    """Every PromQL example follows the habit it preaches, else a pair of exporters counts twice."""
+    assert "max without (instance, pod)" in query.text
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_every_relative_link_resolves(page: Path) -> None:
+@each([found for query in _blocks("promql") for found in query.find(r"(?<!:)\bledger_\w+(?:\{[^}]*\})?")])
+def test_promql_fixes_the_window_and_matches_existing_labels(selector: Passage) -> None:
+    """So does every selector of the examples."""
+    labels = METRIC_LABELS[selector.text.partition("{")[0]]
+    matched = set(re.findall(r"(\w+)\s*[=!]", selector.text))
+
+    assert matched - labels == set(), "the metric has no such label"
+    assert "window" not in labels - matched, "the metric needs a window"
+
+
+@each(
+    found
+    for pattern in (r"\]\(([^)\s]+)\)", r'(?:src|href)="([^"]+)"')
+    for found in _found(pattern)
+    if "://" not in found.text.partition("#")[0]
+)
+def test_every_relative_link_resolves(link: Passage) -> None:
     """A link within the repository leads to a file that exists, and to a heading where it names one."""
-    text = page.read_text()
-    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
-    for link in links:
-        path, _, fragment = link.partition("#")
-        if "://" in path:
-            continue
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), link
-        assert not fragment or fragment in _anchors(target), link
+    path, _, fragment = link.text.partition("#")
+    target = (link.file.parent / path).resolve() if path else link.file
+
+    assert target.exists(), "there is no such file"
+    assert not fragment or fragment in _anchors(target), "there is no such heading"
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_every_configuration_is_valid(page: Path, tmp_path: Path) -> None:
+@each(_blocks("yaml"))
+def test_every_configuration_is_valid(block: Passage, tmp_path: Path) -> None:
     """A block marked `yaml`, and nothing more, is a configuration, or the part of one that matters."""
-    for block in _blocks(page, "yaml"):
-        text = block.replace("/run/secrets", str(tmp_path))
-        for secret in re.findall(rf"{tmp_path}/[\w-]+", text):
-            Path(secret).write_text("secret\n")
-        environment = dict.fromkeys(re.findall(r"_env: (\w+)", text), "postgresql:///platform")
-        whole = {**yaml.safe_load(SMALLEST), **yaml.safe_load(text)}
+    text = block.text.replace("/run/secrets", str(tmp_path))
+    for secret in re.findall(rf"{tmp_path}/[\w-]+", text):
+        Path(secret).write_text("secret\n")
+    environment = dict.fromkeys(re.findall(r"_env: (\w+)", text), "postgresql:///platform")
+    completed = {**yaml.safe_load(SMALLEST), **yaml.safe_load(text)}
 
-        assert isinstance(config_file.parse(yaml.safe_dump(whole), str(page), environment), Config)
+    assert isinstance(config_file.parse(yaml.safe_dump(completed), block.page, environment), Config)
 
 
-def test_reference_configuration_is_valid() -> None:
+@cache
+def _reference() -> Config:
+    """The commented reference."""
+    return config_file.load(ROOT / "exporter" / "reference.yml")
+
+
+@each(
+    ["providers", "waste", "efficiency", "costly", "limits", "refresh"],
+    place=lambda section: f"exporter/reference.yml, {section}",
+)
+def test_reference_configuration_is_valid(section: str) -> None:
     """The commented reference holds every key, and every default is the program's."""
-    reference = config_file.load(ROOT / "exporter" / "reference.yml")
-    defaults = config_file.parse(SMALLEST)
+    assert getattr(config_file.parse(SMALLEST), section) == getattr(_reference(), section)
 
-    for section in ("providers", "waste", "efficiency", "costly", "limits", "refresh"):
-        assert getattr(defaults, section) == getattr(reference, section)
-    for threshold in CATALOGUE:
-        assert getattr(reference.thresholds, threshold.scope)[threshold.name] == threshold.defaults
+
+@each(CATALOGUE, place=lambda it: f"exporter/reference.yml, thresholds.{it.scope}.{it.name}")
+def test_reference_configuration_has_the_default_thresholds(threshold: Threshold) -> None:
+    """Each with all its levels."""
+    assert getattr(_reference().thresholds, threshold.scope)[threshold.name] == threshold.defaults
 
 
 def test_every_threshold_is_documented() -> None:
@@ -242,39 +256,47 @@ def test_every_option_of_serve_is_documented() -> None:
     assert expected == [(option, variable, value.strip()) for option, variable, value in rows]
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_every_option_named_exists(page: Path) -> None:
-    """No page names a command-line option that neither this program nor the other one meant has."""
+def _options() -> set[str]:
+    """Every option of the program's commands."""
     context = click.Context(cli)
     commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
-    options = {
-        name for command in commands if command for option in command.get_params(context) for name in option.opts
-    }
-    named = set(re.findall(r"(?<![\w`|-])`?(--[a-z][a-z.-]*[a-z])", page.read_text()))
-
-    assert set() == named - options - set().union(*FOREIGN_OPTIONS.values())
+    return {name for command in commands if command for option in command.get_params(context) for name in option.opts}
 
 
-EXAMPLES = (*sorted((ROOT / "deploy").rglob("*.yml")), *PAGES)
-VERIFYING = re.compile(r"sslmode=verify-(?:full|ca)\b[^\s\"`]*(?: sslrootcert=\S+)?")
+OPTIONS = _options().union(*FOREIGN_OPTIONS.values())
+
+
+@each(_found(r"(?<![\w`|-])`?(--[a-z][a-z.-]*[a-z])"))
+def test_every_option_named_exists(named: Passage) -> None:
+    """No page names a command-line option that neither this program nor the other one meant has."""
+    assert named.text in OPTIONS, "there is no such option"
+
+
+EXAMPLES = [
+    whole(file).without(r"`[^`\n]*`")  # in running text it is the setting that is meant
+    for file in (*sorted((ROOT / "deploy").rglob("*.yml")), *PAGES)
+]
+VERIFYING = r"sslmode=verify-(?:full|ca)\b[^\s\"`]*(?: sslrootcert=\S+)?"
 UNVERIFIED = ("sslmode=require", "sslmode=allow", "sslmode=disable")
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_whoever_verifies_the_database_says_by_whose_word(file: Path) -> None:
+@each(found for file in EXAMPLES for found in file.find(VERIFYING))
+def test_whoever_verifies_the_database_says_by_whose_word(verifying: Passage) -> None:
     """By default libpq looks for the authority's certificate in a home folder, which no service and no container has."""
-    text = re.sub(r"`[^`\n]*`", "", file.read_text())  # in running text it is the setting that is meant
-
-    assert [found for found in VERIFYING.findall(text) if "sslrootcert=/" not in found] == []
-    assert [mode for mode in UNVERIFIED if mode in text] == []
+    assert "sslrootcert=/" in verifying.text
 
 
-@pytest.mark.parametrize("page", NAMED)
-def test_patterns_for_numbers_find_numbers(page: Path) -> None:
+@each(found for file in EXAMPLES for found in file.find(r"sslmode=[\w-]*"))
+def test_every_example_verifies_the_database(mode: Passage) -> None:
+    """Encryption without verification does not stop a man in the middle."""
+    assert not mode.text.startswith(UNVERIFIED)
+
+
+@each(_found(r"~ '(\^[^']+)'"))
+def test_patterns_for_numbers_find_numbers(pattern: Passage) -> None:
     """What the documentation offers against text that is no number lets nothing through that a cast refuses."""
-    for pattern in re.findall(r"~ '(\^[^']+)'", page.read_text()):
-        assert all(re.search(pattern, number) for number in ("0", "12", "-0.25", "3.75"))
-        assert not any(re.search(pattern, text) for text in ("", ".", "-", "1.2.3", "1.", "n/a", "--1"))
+    assert [number for number in ("0", "12", "-0.25", "3.75") if not re.search(pattern.text, number)] == []
+    assert [text for text in ("", ".", "-", "1.2.3", "1.", "n/a", "--1") if re.search(pattern.text, text)] == []
 
 
 def _indexes(text: str) -> set[tuple[str, str]]:
@@ -282,7 +304,7 @@ def _indexes(text: str) -> set[tuple[str, str]]:
     return set(re.findall(r"create index on (\w+) \((\w+)(?: desc)?\)", text))
 
 
-@pytest.mark.parametrize("name", ["citus", "cockroachdb", "timescaledb", "yugabytedb"])
+@each(["citus", "cockroachdb", "timescaledb", "yugabytedb"], place=lambda name: f"deploy/examples/{name}.yml")
 def test_examples_create_every_index_that_is_due(name: str) -> None:
     """Those of the page on scaling; TimescaleDB has two of them by itself."""
     made_by_itself = (
@@ -291,7 +313,7 @@ def test_examples_create_every_index_that_is_due(name: str) -> None:
     always = _indexes((ROOT / "docs" / "scaling.md").read_text().split("\n## Indexes\n")[1].split("\n## ")[0])
 
     assert len(always) == 4
-    assert always - made_by_itself <= _indexes((ROOT / "deploy" / "examples" / f"{name}.yml").read_text())
+    assert always - made_by_itself - _indexes((ROOT / "deploy" / "examples" / f"{name}.yml").read_text()) == set()
 
 
 def test_role_grants_what_the_exporter_reads() -> None:
