@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.passages import ROOT, Passage, blanked, whole
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```(?:sh|bash|shell|console)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
@@ -15,6 +17,8 @@ INLINE = re.compile(r"`((?:make|docker|pipx|psql|python|systemctl|kubectl|promto
 HEREDOC = re.compile(r"<<'?(\w+)'?.*?\n.*?^\1$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"(?:[\w./-]*/)?ledger-exporter")
 ASSIGNMENT = re.compile(r"^[A-Z_]+=\S* ")
+LINE = re.compile(r"(?:\\\n|.)+")
+"""A line, with those that a backslash joins to it."""
 
 ENDING = {"backfill", "check", "reconcile", "report"}
 
@@ -31,29 +35,42 @@ FOLLOWED_ELSEWHERE = ROOT / "README.md"
 
 def commands_of(page: Path) -> list[str]:
     """The commands in the shell blocks of a page, each in one line, without comments and variables set before them."""
-    return [command for _, block in BLOCK.findall(page.read_text()) for command in commands_in(block)]
+    return [command.text for command in placed_commands_of(page)]
+
+
+def placed_commands_of(page: Path) -> list[Passage]:
+    """The same with their places."""
+    return [
+        Passage(page, block.line + above, command)
+        for block in whole(page).find(BLOCK)
+        for above, command in _numbered(block.text)
+    ]
 
 
 def commands_in(block: str) -> list[str]:
     """The commands of a shell block."""
-    found = []
-    for line in HEREDOC.sub("", block).replace("\\\n", " ").splitlines():
-        command = re.sub(r"(^|\s)#.*$", "", line).strip()
+    return [command for _, command in _numbered(block)]
+
+
+def _numbered(block: str) -> Iterator[tuple[int, str]]:
+    """The commands of a shell block, each after the number of lines above it."""
+    text = blanked(HEREDOC, block)
+    for line in LINE.finditer(text):
+        command = re.sub(r"(^|\s)#.*$", "", line[0].replace("\\\n", " ")).strip()
         while ASSIGNMENT.match(command):
             command = ASSIGNMENT.sub("", command, count=1).strip()
         if command:
-            found.append(re.sub(r"\s+", " ", command))
-    return found
+            yield text.count("\n", 0, line.start()), re.sub(r"\s+", " ", command)
 
 
-def mentioned_in(page: Path) -> list[str]:
+def mentioned_in(page: Path) -> list[Passage]:
     """The commands that stand in the text of a page, and in its tables."""
-    return INLINE.findall(FENCED.sub("", page.read_text()))
+    return list(whole(page).without(FENCED).find(INLINE))
 
 
-def indented_in(page: Path) -> list[str]:
+def indented_in(page: Path) -> list[Passage]:
     """The first lines of blocks that are code by their indentation alone, where no language tells what they are."""
-    return INDENTED.findall(FENCED.sub("", page.read_text()))
+    return list(whole(page).without(FENCED).find(INDENTED))
 
 
 def section_of(page: Path, title: str) -> str:

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import bcrypt
@@ -18,18 +19,11 @@ import click
 import pytest
 
 from exporter.cli import cli
-from tests.support.documented import (
-    FOLLOWED,
-    NEEDS_A_CLUSTER,
-    PAGES,
-    PROGRAM,
-    ROOT,
-    commands_of,
-    indented_in,
-    is_run,
-    mentioned_in,
-    parts_of,
-)
+from tests.acceptance.test_documented_commands import NEEDS_A_CLUSTER, is_run
+from tests.acceptance.test_readme import FOLLOWED
+from tests.support.documented import PAGES, PROGRAM, indented_in, mentioned_in, parts_of, placed_commands_of
+from tests.support.complaints import each
+from tests.support.passages import ROOT, Passage, whole
 
 COMPOSE = "tests/acceptance/test_compose.py::test_compose_accepts_the_file"
 RELEASE = "tests/acceptance/test_release.py::installed"
@@ -73,11 +67,18 @@ NOT_RUN = {
 }
 """Commands that nothing is run for, and why. Those of our own have options that exist, at the least."""
 
-COMMANDS = sorted({(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands_of(page)})
-MENTIONED = sorted({(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in mentioned_in(page)})
-OWN = [entry for entry in COMMANDS + MENTIONED if PROGRAM.fullmatch(entry[1].split(maxsplit=1)[0])]
-MAKE = sorted({shlex.split(command)[1] for _, command in COMMANDS + MENTIONED if command.startswith("make ")})
-MODULES = sorted({command for _, command in COMMANDS if re.match(r"\S*python -m tests\.", command)})
+COMMANDS = [command for page in PAGES for command in placed_commands_of(page)]
+MENTIONED = [command for page in PAGES for command in mentioned_in(page)]
+
+
+def is_own(command: Passage) -> bool:
+    """Tell whether a command calls the program."""
+    return bool(PROGRAM.fullmatch(command.text.split(maxsplit=1)[0]))
+
+
+def first_uses(commands: list[Passage]) -> list[Passage]:
+    """Each command once, at its first place."""
+    return list({command.text: command for command in reversed(commands)}.values())
 
 
 def parse(arguments: list[str]) -> None:
@@ -89,13 +90,13 @@ def parse(arguments: list[str]) -> None:
     command.make_context(name, [argument for argument in arguments if argument != name], parent=context)
 
 
-def left(page: str, command: str) -> list[str]:
+def left(command: Passage) -> list[str]:
     """The parts of a command that are not run as they stand on the page."""
-    if command.replace("/opt/ledger-exporter", "venv") in FOLLOWED["README.md"]:
+    if command.text.replace("/opt/ledger-exporter", "venv") in FOLLOWED["README.md"]:
         return []  # systemd's page installs as the README does
-    if is_run(ROOT / page, command):
-        return parts_of(NEEDS_A_CLUSTER.search(command)[0]) if NEEDS_A_CLUSTER.search(command) else []
-    return parts_of(command)
+    if is_run(command.file, command.text):
+        return parts_of(NEEDS_A_CLUSTER.search(command.text)[0]) if NEEDS_A_CLUSTER.search(command.text) else []
+    return parts_of(command.text)
 
 
 def accounts(part: str) -> list[str]:
@@ -103,11 +104,11 @@ def accounts(part: str) -> list[str]:
     return [pattern for pattern in (*STOOD_FOR, *NOT_RUN) if re.match(pattern, part)]
 
 
-@pytest.mark.parametrize(("page", "command"), OWN)
-def test_every_call_of_the_program_is_understood(page: str, command: str) -> None:
+@each([command for command in COMMANDS + MENTIONED if is_own(command)])
+def test_every_call_of_the_program_is_understood(command: Passage) -> None:
     """Subcommands, options and their values exist as the documentation writes them."""
     try:
-        parse(shlex.split(parts_of(command)[0])[1:])
+        parse(shlex.split(parts_of(command.text)[0])[1:])
     except click.exceptions.Exit as ended:  # --help and --version say their word and end
         assert ended.exit_code == 0  # noqa: PT017
 
@@ -118,47 +119,52 @@ def test_a_call_with_an_unknown_option_would_be_found() -> None:
         parse(["serve", "--no.such.option"])
 
 
-@pytest.mark.parametrize("target", MAKE)
-def test_every_target_exists(target: str) -> None:
+@each(first_uses([command for command in COMMANDS + MENTIONED if command.text.startswith("make ")]))
+def test_every_target_exists(command: Passage) -> None:
     """`make` knows each target, and what it needs."""
+    target = shlex.split(command.text)[1]
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", MODULES)
-def test_every_module_knows_its_options(command: str) -> None:
+@each(first_uses([command for command in COMMANDS if re.match(r"\S*python -m tests\.", command.text)]))
+def test_every_module_knows_its_options(command: Passage) -> None:
     """Modules of this repository that take too long to be run are there, and have the options that are written down."""
-    words = shlex.split(command)
+    words = shlex.split(command.text)
     module = words[words.index("-m") + 1]
     done = subprocess.run(
         [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stderr
-    assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[\w-]+", done.stdout))
+    assert {word for word in words if word.startswith("--")} - set(re.findall(r"--[\w-]+", done.stdout)) == set()
 
 
-@pytest.mark.parametrize(("page", "command"), COMMANDS)
-def test_every_command_is_accounted_for(page: str, command: str) -> None:
+@each(COMMANDS)
+def test_every_command_is_accounted_for(command: Passage) -> None:
     """Each part that is not run is excused in one way: by what stands for it, or by why there is nothing."""
-    assert {part: len(accounts(part)) for part in left(page, command)} == dict.fromkeys(left(page, command), 1)
+    assert {part: len(accounts(part)) for part in left(command)} == dict.fromkeys(left(command), 1)
 
 
-@pytest.mark.parametrize(("page", "command"), [entry for entry in MENTIONED if entry not in OWN])
-def test_what_is_mentioned_is_accounted_for(page: str, command: str) -> None:
+@each([command for command in MENTIONED if not is_own(command)])
+def test_what_is_mentioned_is_accounted_for(command: Passage) -> None:
     """So are commands in the text, unless a page has them in a block, or more of them."""
-    assert accounts(command) or any(known.startswith(command) for _, known in COMMANDS)
+    assert accounts(command.text) or any(known.text.startswith(command.text) for known in COMMANDS)
 
 
-@pytest.mark.parametrize("pattern", [*STOOD_FOR, *NOT_RUN])
+@cache
+def excused() -> list[str]:
+    """Everything that needs an entry."""
+    return [part for command in COMMANDS for part in left(command)] + [command.text for command in MENTIONED]
+
+
+@each([*STOOD_FOR, *NOT_RUN])
 def test_every_excuse_is_needed(pattern: str) -> None:
     """None outlives its command."""
-    excused = [part for entry in COMMANDS for part in left(*entry)] + [command for _, command in MENTIONED]
-
-    assert any(re.match(pattern, command) for command in excused)
+    assert any(re.match(pattern, command) for command in excused()), "no command matches"
 
 
-@pytest.mark.parametrize("test", sorted({test for test, _ in STOOD_FOR.values()}))
+@each(sorted({test for test, _ in STOOD_FOR.values()}))
 def test_those_who_stand_for_a_command_exist(test: str) -> None:
     """A test that is renamed or gone stands for nothing."""
     file, name = test.split("::")
@@ -166,18 +172,24 @@ def test_those_who_stand_for_a_command_exist(test: str) -> None:
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_no_command_hides_in_a_block_without_a_language(page: Path) -> None:
-    """Commands are found by the language of their block: it is fenced, and says one."""
-    fences = re.findall(r"^ *```(.*)$", page.read_text(), re.MULTILINE)
+FENCES = [list(whole(page).find(re.compile(r"^ *```.*$", re.MULTILINE))) for page in PAGES]
 
-    assert indented_in(page) == []
-    assert all(fences[::2])
+
+@each([opening for fences in FENCES for opening in fences[::2]])
+def test_every_block_says_its_language(opening: Passage) -> None:
+    """Commands are found by it."""
+    assert opening.text.strip(" `")
+
+
+@each(PAGES, place=lambda page: page.relative_to(ROOT))
+def test_no_command_hides_in_an_indented_block(page: Path) -> None:
+    """Such a block has no language."""
+    assert [str(found) for found in indented_in(page)] == []
 
 
 def test_the_line_that_makes_a_password_does() -> None:
     """What the page on passwords offers instead of htpasswd prints a hash of the password typed."""
-    (command,) = [command for _, command in COMMANDS if command.startswith("python -c 'import bcrypt")]
+    (command,) = {found.text for found in COMMANDS if found.text.startswith("python -c 'import bcrypt")}
 
     printed = subprocess.run(
         [sys.executable, *shlex.split(command)[1:]],
