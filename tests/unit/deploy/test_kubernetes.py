@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,18 @@ import yaml
 
 from deploy.kubernetes.__main__ import HERE, RULES, generate, main
 from exporter import __version__, config_file
+from tests.support.complaints import complaints, each
 
 ROOT = HERE.parents[1]
 DASHBOARDS = ROOT / "grafana" / "dashboards"
 MANIFESTS = sorted(path for path in HERE.rglob("*.yaml") if path.name not in ("kustomization.yaml", "database.yaml"))
 OLDEST_KUBERNETES, NEWEST_KUBERNETES = "1.28", "1.37"
+VERSIONS = (OLDEST_KUBERNETES, NEWEST_KUBERNETES)
 CRD_MODULE = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 ANNOTATION_LIMIT = 256 * 1024
 """Bytes of an object's annotations, where `kubectl apply` keeps the object as it was given."""
 
 Manifest = dict[str, Any]
-
-every_kubernetes = pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
 
 
 def documents(text: str) -> list[Manifest]:
@@ -50,6 +52,11 @@ def kustomized(folder: str) -> str:
     return done.stdout
 
 
+def folder_of(name: str) -> str:
+    """Where a folder of manifests stands."""
+    return f"deploy/kubernetes/{name}"
+
+
 def built(folder: str, kind: str) -> list[Manifest]:
     """The objects of a kind in a built folder."""
     return [manifest for manifest in documents(kustomized(folder)) if manifest["kind"] == kind]
@@ -61,6 +68,18 @@ def the(manifests: list[Manifest]) -> Manifest:
     return one
 
 
+def named(manifest: Manifest) -> str:
+    """The kind and the name of an object."""
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
+
+
+def check_all(manifests: list[Manifest], version: str) -> None:
+    """Validate the objects that are Kubernetes' own; those of the Prometheus operator are not."""
+    own = [manifest for manifest in manifests if "monitoring.coreos.com" not in manifest["apiVersion"]]
+    found = complaints(own, lambda manifest: check(manifest, version), named) if own else []
+    assert not found, "\n".join(found)
+
+
 def check(manifest: Manifest, version: str) -> None:
     """Validate an object of Kubernetes' own strictly: unknown fields are errors."""
     import kubernetes_validate as validator  # noqa: PLC0415 - it takes a second to load
@@ -68,7 +87,7 @@ def check(manifest: Manifest, version: str) -> None:
     try:
         validator.validate(manifest, version, strict=True)
     except validator.ValidationError as error:
-        pytest.fail(f"{manifest['kind']} {manifest['metadata']['name']}: {error}")
+        pytest.fail(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -146,41 +165,46 @@ class TestDashboards:
 
     def test_they_can_be_applied_by_the_client(self) -> None:
         """Which keeps a copy of each object in an annotation."""
-        for config_map in built("dashboards", "ConfigMap"):
-            assert len(json.dumps(config_map, ensure_ascii=False).encode()) < ANNOTATION_LIMIT
+        found = built("dashboards", "ConfigMap")
+        sizes = {named(config_map): len(json.dumps(config_map, ensure_ascii=False).encode()) for config_map in found}
+
+        assert sizes
+        assert {name: size for name, size in sizes.items() if size >= ANNOTATION_LIMIT} == {}
 
 
 class TestSchemas:
-    @every_kubernetes
-    @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: str(file.relative_to(HERE)))
-    def test_every_file_is_valid_as_it_stands(self, file: Path, version: str) -> None:
-        for manifest in documents(file.read_text()):
-            if "monitoring.coreos.com" not in manifest["apiVersion"]:
-                check(manifest, version)
+    @staticmethod
+    @each(product(MANIFESTS, VERSIONS), place=lambda item: f"{item[0].relative_to(ROOT)}, Kubernetes {item[1]}")
+    def test_every_file_is_valid_as_it_stands(item: tuple[Path, str]) -> None:
+        file, version = item
+        check_all(documents(file.read_text()), version)
 
-    @every_kubernetes
-    @pytest.mark.parametrize("folder", [".", "base", "dashboards", "example"])
-    def test_what_is_applied_is_valid(self, folder: str, version: str) -> None:
-        for manifest in documents(kustomized(folder)):
-            if "monitoring.coreos.com" not in manifest["apiVersion"]:
-                check(manifest, version)
+    @staticmethod
+    @each(
+        product([".", "base", "dashboards", "example"], VERSIONS),
+        place=lambda item: f"{folder_of(item[0])}, Kubernetes {item[1]}",
+    )
+    def test_what_is_applied_is_valid(item: tuple[str, str]) -> None:
+        folder, version = item
+        check_all(documents(kustomized(folder)), version)
 
-    @every_kubernetes
+    @pytest.mark.parametrize("version", VERSIONS)
     def test_the_check_can_fail(self, version: str) -> None:
         """A misspelt field is refused by a server only where it is asked to; here always."""
         manifest = the(documents((HERE / "base" / "deployment.yaml").read_text()))
         manifest["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
 
-        with pytest.raises(pytest.fail.Exception, match="readynessProbe"):
-            check(manifest, version)
+        with pytest.raises(AssertionError, match=r"Deployment ledger-exporter: .*readynessProbe"):
+            check_all([manifest], version)
 
-    @pytest.mark.parametrize("folder", ["monitoring", "example"])
-    def test_what_the_operator_reads_is_valid(self, folder: str, crds: dict[str, Manifest]) -> None:
-        found = [manifest for kind in crds for manifest in built(folder, kind)]
+    @staticmethod
+    @each(["monitoring", "example"], place=folder_of)
+    def test_what_the_operator_reads_is_valid(folder: str, crds: dict[str, Manifest]) -> None:
+        manifests = [manifest for kind in crds for manifest in built(folder, kind)]
+        found = complaints(manifests, lambda manifest: jsonschema.validate(manifest, crds[manifest["kind"]]), named)
 
-        assert len(found) == 1 + len(list(RULES.glob("*.yml")))
-        for manifest in found:
-            jsonschema.validate(manifest, crds[manifest["kind"]])
+        assert len(manifests) == 1 + len(list(RULES.glob("*.yml")))
+        assert not found, "\n".join(found)
 
     def test_the_operators_check_can_fail(self, crds: dict[str, Manifest]) -> None:
         manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
@@ -190,22 +214,27 @@ class TestSchemas:
             jsonschema.validate(manifest, crds["ServiceMonitor"])
 
 
+each_deployment = each(["base", "example"], place=folder_of)
+
+
+def pod_of(folder: str) -> Manifest:
+    """What the Deployment of a built folder says of its pods."""
+    pod: Manifest = the(built(folder, "Deployment"))["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(folder: str) -> Manifest:
+    """The only container of its pods."""
+    return the(pod_of(folder)["containers"])
+
+
 class TestDeployment:
-    @pytest.fixture(params=["base", "example"])
-    def deployment(self, request: pytest.FixtureRequest) -> Manifest:
-        return the(built(request.param, "Deployment"))
-
-    @pytest.fixture
-    def pod(self, deployment: Manifest) -> Manifest:
-        pod: Manifest = deployment["spec"]["template"]["spec"]
-        return pod
-
-    @pytest.fixture
-    def container(self, pod: Manifest) -> Manifest:
-        return the(pod["containers"])
-
-    def test_it_is_restricted(self, pod: Manifest, container: Manifest) -> None:
+    @staticmethod
+    @each_deployment
+    def test_it_is_restricted(folder: str) -> None:
         """What the Pod Security Standard `restricted` asks for, and a read-only root file system."""
+        pod, container = pod_of(folder), container_of(folder)
+
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert container["securityContext"] == {
@@ -217,81 +246,100 @@ class TestDeployment:
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
         assert all({"configMap", "secret"} & volume.keys() for volume in pod["volumes"])
 
-    def test_it_has_no_token(self, pod: Manifest) -> None:
+    @staticmethod
+    @each_deployment
+    def test_it_has_no_token(folder: str) -> None:
         """The exporter asks nothing of Kubernetes."""
-        assert pod["automountServiceAccountToken"] is False
+        assert pod_of(folder)["automountServiceAccountToken"] is False
 
-    def test_it_runs_as_the_user_of_the_image(self, pod: Manifest) -> None:
+    @staticmethod
+    @each_deployment
+    def test_it_runs_as_the_user_of_the_image(folder: str) -> None:
         (user,) = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-        context = pod["securityContext"]
+        context = pod_of(folder)["securityContext"]
 
         assert user == (str(context["runAsUser"]), str(context["runAsGroup"]))
 
-    def test_it_is_this_version(self, container: Manifest) -> None:
-        assert container["image"].endswith(f"ledger-exporter:{__version__}")
+    @staticmethod
+    @each_deployment
+    def test_it_is_this_version(folder: str) -> None:
+        assert container_of(folder)["image"].endswith(f"ledger-exporter:{__version__}")
 
-    def test_it_says_how_much_it_needs(self, container: Manifest) -> None:
-        assert {"cpu", "memory"} == container["resources"]["requests"].keys()
-        assert "memory" in container["resources"]["limits"]
+    @staticmethod
+    @each_deployment
+    def test_it_says_how_much_it_needs(folder: str) -> None:
+        resources = container_of(folder)["resources"]
 
-    def test_it_is_asked_by_http_whether_it_is_well(self, container: Manifest) -> None:
+        assert {"cpu", "memory"} == resources["requests"].keys()
+        assert "memory" in resources["limits"]
+
+    @staticmethod
+    @each_deployment
+    def test_it_is_asked_by_http_whether_it_is_well(folder: str) -> None:
+        container = container_of(folder)
         paths = {name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")}
 
         assert paths == {"startupProbe": "/-/ready", "readinessProbe": "/-/ready", "livenessProbe": "/-/healthy"}
 
-    def test_a_changed_configuration_is_a_new_rollout(self, pod: Manifest) -> None:
-        (name,) = (volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume)
+    @staticmethod
+    @each_deployment
+    def test_a_changed_configuration_is_a_new_rollout(folder: str) -> None:
+        (name,) = (volume["configMap"]["name"] for volume in pod_of(folder)["volumes"] if "configMap" in volume)
 
         assert re.fullmatch(r"ledger-exporter-[a-z0-9]{10}", name)
 
-    def test_environment_of_services_is_off(self, pod: Manifest) -> None:
+    @staticmethod
+    @each_deployment
+    def test_environment_of_services_is_off(folder: str) -> None:
         """A Service of this name would set variables that begin like the exporter's own."""
-        assert pod["enableServiceLinks"] is False
+        assert pod_of(folder)["enableServiceLinks"] is False
 
 
 class TestConfiguration:
-    @pytest.mark.parametrize("folder", ["base", "example"])
-    def test_it_is_valid_and_its_secrets_are_mounted(self, folder: str, tmp_path: Path) -> None:
+    @staticmethod
+    @each_deployment
+    def test_it_is_valid_and_its_secrets_are_mounted(folder: str, tmp_path: Path) -> None:
         (tmp_path / "password").write_text("secret\n")
         config_map = the([one for one in built(folder, "ConfigMap") if "ledger-exporter.yml" in one["data"]])
         text = config_map["data"]["ledger-exporter.yml"]
-        container = the(the(built(folder, "Deployment"))["spec"]["template"]["spec"]["containers"])
-        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+        mounts = {mount["mountPath"] for mount in container_of(folder)["volumeMounts"]}
+        files = re.findall(r"_file: (\S+)", text)
 
         config = config_file.parse(text.replace("/run/secrets/ledger-exporter", str(tmp_path)), folder)
 
         assert config.sources["platform"].password({})
         assert mounts == {"/etc/ledger-exporter", "/run/secrets/ledger-exporter"}
-        assert all(str(path).startswith("/run/secrets/ledger-exporter/") for path in re.findall(r"_file: (\S+)", text))
+        assert [file for file in files if not file.startswith("/run/secrets/ledger-exporter/")] == []
+
+
+each_whole = each([".", "example"], place=folder_of)
 
 
 class TestWiring:
-    @pytest.fixture(params=[".", "example"])
-    def folder(self, request: pytest.FixtureRequest) -> str:
-        found: str = request.param
-        return found
-
-    def labels(self, folder: str) -> dict[str, str]:
-        found: dict[str, str] = the(built(folder, "Deployment"))["spec"]["template"]["metadata"]["labels"]
-        return found
-
-    def test_service_monitor_and_network_policy_find_the_pods(self, folder: str) -> None:
+    @staticmethod
+    @each_whole
+    def test_service_monitor_and_network_policy_find_the_pods(folder: str) -> None:
         service, policy = the(built(folder, "Service")), the(built(folder, "NetworkPolicy"))
         monitor = the(built(folder, "ServiceMonitor"))["spec"]
+        labels = the(built(folder, "Deployment"))["spec"]["template"]["metadata"]["labels"]
 
-        assert service["spec"]["selector"].items() <= self.labels(folder).items()
-        assert policy["spec"]["podSelector"]["matchLabels"].items() <= self.labels(folder).items()
+        assert service["spec"]["selector"].items() <= labels.items()
+        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
         assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
         assert [one["port"] for one in monitor["endpoints"]] == [one["name"] for one in service["spec"]["ports"]]
 
-    def test_the_job_is_called_as_in_the_rules(self, folder: str) -> None:
+    @staticmethod
+    @each_whole
+    def test_the_job_is_called_as_in_the_rules(folder: str) -> None:
         """Prometheus' job is the value of a label of the Service."""
         label = the(built(folder, "ServiceMonitor"))["spec"]["jobLabel"]
         jobs = set(re.findall(r'job="([^"]+)"', "".join(file.read_text() for file in RULES.glob("*.yml"))))
 
         assert jobs <= {the(built(folder, "Service"))["metadata"]["labels"][label]}
 
-    def test_nothing_comes_in_or_goes_out_unnamed(self, folder: str) -> None:
+    @staticmethod
+    @each_whole
+    def test_nothing_comes_in_or_goes_out_unnamed(folder: str) -> None:
         policy = the(built(folder, "NetworkPolicy"))["spec"]
         ways_out = [sorted(port["port"] for port in rule["ports"]) for rule in policy["egress"]]
 
@@ -299,10 +347,12 @@ class TestWiring:
         assert ways_out == [[53, 53], [5432]]
         assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "metrics", "protocol": "TCP"}]]
 
-    def test_objects_have_unique_names(self, folder: str) -> None:
-        names = [(one["kind"], one["metadata"]["name"]) for one in documents(kustomized(folder))]
+    @staticmethod
+    @each_whole
+    def test_objects_have_unique_names(folder: str) -> None:
+        names = Counter(named(one) for one in documents(kustomized(folder)))
 
-        assert len(names) == len(set(names))
+        assert [name for name, count in names.items() if count > 1] == []
 
 
 class TestExample:
@@ -336,8 +386,12 @@ class TestExample:
         assert rule["to"] == [{"ipBlock": {"cidr": "10.0.0.15/32"}}]
 
     def test_what_the_operator_selects_by_release_has_the_label(self) -> None:
-        for kind in ("ServiceMonitor", "PrometheusRule"):
-            assert {one["metadata"]["labels"]["release"] for one in built("example", kind)} == {"kube-prometheus-stack"}
+        releases = {
+            kind: {one["metadata"]["labels"]["release"] for one in built("example", kind)}
+            for kind in ("ServiceMonitor", "PrometheusRule")
+        }
+
+        assert releases == {kind: {"kube-prometheus-stack"} for kind in releases}
 
 
 def test_the_documentation_is_of_this_version() -> None:
@@ -348,11 +402,13 @@ def test_the_documentation_is_of_this_version() -> None:
     assert {*re.findall(r"\?ref=v(\S+)", example)} == {__version__}
 
 
-def test_every_kustomization_names_files_that_exist() -> None:
+@each(sorted(HERE.rglob("kustomization.yaml")), place=lambda file: file.relative_to(ROOT))
+def test_every_kustomization_names_files_that_exist(file: Path) -> None:
     """Also where neither kustomize nor kubectl is installed."""
-    for file in HERE.rglob("kustomization.yaml"):
-        for name in _files(yaml.safe_load(file.read_text())):
-            assert (file.parent / name).exists(), f"{file}: {name}"
+    names = list(_files(yaml.safe_load(file.read_text())))
+
+    assert names
+    assert [name for name in names if not (file.parent / name).exists()] == []
 
 
 def _files(kustomization: Manifest) -> Iterator[str]:
