@@ -9,14 +9,29 @@ import pytest
 import yaml
 
 from exporter.config_file import parse
+from tests.support.complaints import each
 
 ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OWN_IMAGE = "ledger-exporter:local"
 
-every_service = pytest.mark.parametrize("name", SERVICES)
+
+def place(service: str) -> str:
+    """Where a service stands."""
+    line = TEXT[: TEXT.index(f"\n  {service}:\n")].count("\n") + 2
+    return f"docker-compose.yml:{line}, {service}"
+
+
+def placed(item: tuple[str, Any]) -> str:
+    """Where one of the things of a service stands."""
+    service, thing = item
+    return f"{place(service)}, {thing}"
+
+
+each_service = each(SERVICES, place)
 
 
 def instructions(keyword: str) -> list[str]:
@@ -40,7 +55,7 @@ def test_the_whole_picture_is_there() -> None:
     assert set(SERVICES) == {"postgres", "platform", "exporter", "prometheus", "alertmanager", "grafana"}
 
 
-@every_service
+@each_service
 def test_images_are_pinned(name: str) -> None:
     """A release is named down to its minor version at least, or the image is built here."""
     image = SERVICES[name]["image"]
@@ -70,7 +85,7 @@ def test_only_grafana_and_prometheus_are_published_and_on_the_loopback_address_o
     }
 
 
-@every_service
+@each_service
 def test_only_what_is_published_reaches_beyond_the_internal_network(name: str) -> None:
     """Whoever publishes no port has no way out either."""
     outside = {network for network in SERVICES[name]["networks"] if not COMPOSE["networks"][network].get("internal")}
@@ -78,14 +93,14 @@ def test_only_what_is_published_reaches_beyond_the_internal_network(name: str) -
     assert bool(outside) == ("ports" in SERVICES[name])
 
 
-@every_service
+@each_service
 def test_containers_are_hardened(name: str) -> None:
     """Read-only root file system, no capability, no way to more privileges, no root by configuration."""
     service = SERVICES[name]
+    hardening = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
 
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {key: service.get(key) for key in hardening} == hardening
+    assert service["read_only"] is True  # 1 would be equal
     assert service.get("user") not in ("root", "0", "0:0", 0)
     assert not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"} & set(service)
 
@@ -107,10 +122,10 @@ def test_the_image_installs_locked_dependencies() -> None:
     installs = [run for run in instructions("RUN") if " install " in run]
 
     assert any("--require-hashes -r requirements.txt" in run for run in installs)
-    assert all("--require-hashes" in run or "--no-deps" in run for run in installs)
+    assert [run for run in installs if "--require-hashes" not in run and "--no-deps" not in run] == []
 
 
-@every_service
+@each_service
 def test_every_service_says_whether_it_is_healthy(name: str) -> None:
     """In compose, or in the image built here."""
     own = SERVICES[name].get("healthcheck", {}).get("test")
@@ -120,29 +135,32 @@ def test_every_service_says_whether_it_is_healthy(name: str) -> None:
     assert own or built
 
 
-@every_service
-def test_services_wait_for_healthy_ones(name: str) -> None:
+@each(((name, other) for name in SERVICES for other in SERVICES[name].get("depends_on", {})), placed)
+def test_services_wait_for_healthy_ones(dependency: tuple[str, str]) -> None:
     """An order of start that means something."""
-    for other, how in SERVICES[name].get("depends_on", {}).items():
-        assert other in SERVICES
-        assert how == {"condition": "service_healthy"}
+    name, other = dependency
+
+    assert other in SERVICES
+    assert SERVICES[name]["depends_on"][other] == {"condition": "service_healthy"}
 
 
-@every_service
-def test_mounts_exist_and_those_of_the_repository_are_read_only(name: str) -> None:
+@each(((name, mount) for name in SERVICES for mount in mounts(name)), placed)
+def test_mounts_exist_and_those_of_the_repository_are_read_only(mount: tuple[str, tuple[str, str, str]]) -> None:
     """A missing source would be made by the engine, as an empty folder of root's."""
-    for source, target, mode in mounts(name):
-        assert target.startswith("/")
-        if source.startswith("."):
-            assert (ROOT / source).exists(), source
-            assert mode == "ro"
-        else:
-            assert source in COMPOSE["volumes"]
+    _, (source, target, mode) = mount
+
+    assert target.startswith("/")
+    if source.startswith("."):
+        assert (ROOT / source).exists()
+        assert mode == "ro"
+    else:
+        assert source in COMPOSE["volumes"]
 
 
-@every_service
-def test_secrets_are_declared_and_their_files_exist(name: str) -> None:
+@each(((name, secret) for name in SERVICES for secret in SERVICES[name].get("secrets", [])), placed)
+def test_secrets_are_declared_and_their_files_exist(given: tuple[str, str]) -> None:
     """Passwords come as files, and no service is given one it does not use."""
+    name, secret = given
     service = SERVICES[name]
     rest = str({key: value for key, value in service.items() if key != "secrets"})
     configured = "".join(
@@ -153,9 +171,8 @@ def test_secrets_are_declared_and_their_files_exist(name: str) -> None:
         if path.is_file()
     )
 
-    for secret in service.get("secrets", []):
-        assert (ROOT / COMPOSE["secrets"][secret]["file"]).read_text().startswith("demo-only-")
-        assert f"/run/secrets/{secret}" in rest + configured
+    assert (ROOT / COMPOSE["secrets"][secret]["file"]).read_text().startswith("demo-only-")
+    assert f"/run/secrets/{secret}" in rest + configured
 
 
 def test_the_exporter_reads_three_ledgers_as_its_own_role() -> None:
@@ -186,12 +203,12 @@ def test_every_volume_and_secret_is_used() -> None:
     assert set(COMPOSE["secrets"]) == {s for service in SERVICES.values() for s in service.get("secrets", [])}
 
 
-def test_no_password_stands_in_the_compose_file() -> None:
+@each(COMPOSE["secrets"], place=lambda secret: f"docker-compose.yml, password of {secret}")
+def test_no_password_stands_in_the_compose_file(secret: str) -> None:
     """They stand in the secret files alone."""
-    text = (ROOT / "docker-compose.yml").read_text()
+    password = (ROOT / COMPOSE["secrets"][secret]["file"]).read_text().strip()
 
-    for secret in COMPOSE["secrets"].values():
-        assert (ROOT / secret["file"]).read_text().strip() not in text
+    assert [number for number, line in enumerate(TEXT.splitlines(), 1) if password in line] == [], "lines"
 
 
 def test_prometheus_keeps_four_hundred_days() -> None:
