@@ -14,10 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
+from tests.support.complaints import each
+from tests.support.passages import ROOT, Passage, whole
+
 LOCKED = sorted(ROOT.glob("requirements*.txt"))
 INSTALLERS = (
     "Makefile", "Dockerfile", "scripts/make-venv", "scripts/audit", "scripts/release", ".ci/run",
@@ -25,46 +26,68 @@ INSTALLERS = (
 )  # fmt: skip
 WHEEL = re.compile(r"--no-deps \S+\.whl$")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+LINE = r"(?:\\\n|.)+"
+STEP = r"(?:&&)?((?:\\\n|(?!&&).)+)"
+"""A part of a line of shell, up to the next `&&`."""
+
 KNOWS_NOTHING, UNREACHABLE = 1, 3
 
 
-def requirements(file: Path) -> list[str]:
+def joined(file: Path, pattern: str) -> list[Passage]:
+    """Every match of a pattern in a file, each in one line without the backslashes that join its lines."""
+    return [Passage(file, found.line, found.text.replace("\\\n", " ").strip()) for found in whole(file).find(pattern)]
+
+
+def requirements(file: Path) -> list[Passage]:
     """The requirements of a file, each on one line with its hashes."""
-    lines = file.read_text().replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+    return [line for line in joined(file, LINE) if line.text and not line.text.startswith("#")]
 
 
-@pytest.mark.parametrize("file", LOCKED, ids=lambda file: file.name)
-def test_every_requirement_is_one_version_with_its_hashes(file: Path) -> None:
+def parsed(requirement: Passage) -> Requirement:
+    """A requirement without its hashes."""
+    return Requirement(HASH.sub("", requirement.text).strip())
+
+
+def place(requirement: Passage) -> str:
+    """Where a requirement stands, without its hashes."""
+    return str(requirement).partition("--hash")[0].strip()
+
+
+@each(LOCKED, place=lambda file: file.name)
+def test_every_file_has_requirements(file: Path) -> None:
     assert requirements(file)
-    for line in requirements(file):
-        requirement = Requirement(HASH.sub("", line).strip())
-        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), line[:80]
-        assert HASH.search(line), line[:80]
 
 
-def test_what_runs_is_what_is_locked() -> None:
+@each((line for file in LOCKED for line in requirements(file)), place)
+def test_every_requirement_is_one_version_with_its_hashes(line: Passage) -> None:
+    assert re.fullmatch(r"==[^*,]+", str(parsed(line).specifier))
+    assert HASH.search(line.text), "there is no hash"
+
+
+@each(requirements(ROOT / "requirements.txt"), place)
+def test_what_runs_is_what_is_locked(line: Passage) -> None:
     """So the tests are of the versions that users get."""
-    for line in requirements(ROOT / "requirements.txt"):
-        requirement = Requirement(HASH.sub("", line).strip())
-        if requirement.marker is None or requirement.marker.evaluate():
-            assert requirement.specifier.contains(metadata.version(requirement.name), prereleases=True), requirement
+    requirement = parsed(line)
+    if requirement.marker is None or requirement.marker.evaluate():
+        assert requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
 
 
-@pytest.mark.parametrize("file", INSTALLERS)
-def test_nothing_is_installed_without_a_hash(file: str) -> None:
+INSTALLS = [
+    step
+    for file in INSTALLERS
+    for step in joined(ROOT / file, STEP)
+    if re.search(r"\bpip\b.* (install|wheel) ", step.text)
+]
+
+
+@each(INSTALLS)
+def test_nothing_is_installed_without_a_hash(step: Passage) -> None:
     """But for this project itself: its dependencies, and what builds it, are there by then."""
-    text = (ROOT / file).read_text().replace("\\\n", " ")
-    steps = [line.strip() for line in re.split(r"\n|&&", text)]
-    installs = [
-        line for line in steps if re.search(r"\bpip\b.* (install|wheel) ", line) and "--require-hashes" not in line
-    ]
-
-    assert [
-        line
-        for line in installs
-        if not {"--no-deps", "--no-build-isolation"} <= {*line.split()} and not WHEEL.search(line)
-    ] == []
+    assert (
+        "--require-hashes" in step.text
+        or {"--no-deps", "--no-build-isolation"} <= {*step.text.split()}
+        or WHEEL.search(step.text)
+    )
 
 
 class Answers(BaseHTTPRequestHandler):
