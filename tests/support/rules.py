@@ -78,7 +78,8 @@ def seconds(duration: str) -> int:
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)([wdhms])", duration))
 
 
-def _loaded(file: Path) -> dict[str, Any]:
+def load(file: Path) -> dict[str, Any]:
+    """A file of rules, or of their tests."""
     document: dict[str, Any] = yaml.load(file.read_text(), _LOADER)  # noqa: S506  both loaders are safe ones
     return document
 
@@ -89,7 +90,7 @@ def rules() -> tuple[Rule, ...]:
     return tuple(
         Rule(file.stem, body.get("alert", ""), body.get("record", ""), str(body["expr"]), body)
         for file in RULE_FILES
-        for group in _loaded(file)["groups"]
+        for group in load(file)["groups"]
         for body in group["rules"]
     )
 
@@ -102,7 +103,7 @@ def alerts() -> list[Rule]:
 @cache
 def cases() -> tuple[Case, ...]:
     """Every promtool test."""
-    documents = [_loaded(file) for file in TEST_FILES]
+    documents = [load(file) for file in TEST_FILES]
     return tuple(_case(document, test) for document in documents for test in document["tests"])
 
 
