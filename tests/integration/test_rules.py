@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.support import rules
-from tests.support.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES, Rule
 from tests.support.complaints import each
 from tests.support.passages import Passage, whole
+from tests.support.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES, Rule
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 

@@ -19,8 +19,8 @@ from exporter.thresholds import CATALOGUE, Threshold
 from exporter.views import METRICS
 from scripts import configuration_page, metrics_page
 from scripts.page import Page
-from tests.documented import PAGES
 from tests.support.complaints import each
+from tests.support.documented import PAGES
 from tests.support.passages import ROOT, Passage, whole
 
 METRIC_LABELS = {metric.name: set(metric.labels) for metric in METRICS}

@@ -19,10 +19,18 @@ import click
 import pytest
 
 from exporter.cli import cli
-from tests.acceptance.test_documented_commands import NEEDS_A_CLUSTER, is_run
-from tests.acceptance.test_readme import FOLLOWED
-from tests.support.documented import PAGES, PROGRAM, indented_in, mentioned_in, parts_of, placed_commands_of
 from tests.support.complaints import each
+from tests.support.documented import (
+    FOLLOWED,
+    NEEDS_A_CLUSTER,
+    PAGES,
+    PROGRAM,
+    indented_in,
+    is_run,
+    mentioned_in,
+    parts_of,
+    placed_commands_of,
+)
 from tests.support.passages import ROOT, Passage, whole
 
 COMPOSE = "tests/acceptance/test_compose.py::test_compose_accepts_the_file"
