@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from tests.support import rules
+from tests.support.promtool import promtool
 from tests.support.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES
+from tests.support.tools import tool
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 
@@ -22,14 +24,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def promtool(*arguments: str | Path) -> tuple[int, str]:
-    """Its exit code, and all it says."""
-    ended = subprocess.run(
-        ["promtool", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return ended.returncode, ended.stdout
-
-
+@pytest.mark.tools
 def test_promtool_accepts_every_rule() -> None:
     """Linting included: no rule is there twice."""
     code, output = promtool("check", "rules", "--lint=all", "--lint-fatal", *RULE_FILES)
@@ -38,6 +33,7 @@ def test_promtool_accepts_every_rule() -> None:
     assert output.count("SUCCESS") == len(RULE_FILES)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
 def test_alerts_fire_when_and_only_when_they_ought_to(file: Path) -> None:
     code, output = promtool("test", "rules", file)
@@ -53,6 +49,7 @@ def paired(series: str) -> list[str]:
     return [f'{name}{{instance="{instance}"{", " if labels else ""}{labels}}}' for instance in ("a", "b")]
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
 def test_a_pair_of_exporters_alerts_as_one_does(file: Path, tmp_path: Path) -> None:
     """The same figures, labels and texts at the same time, to the last case."""
@@ -70,6 +67,7 @@ def test_a_pair_of_exporters_alerts_as_one_does(file: Path, tmp_path: Path) -> N
     assert code == 0, output
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("expr", "about"), [("vector(1) < 0", "{}: fires"), ("vector(1)", "healthy platform")], ids=["never", "always"]
 )
@@ -90,6 +88,7 @@ def test_they_would_fail_if_an_alert_were_broken(alert: str, expr: str, about: s
     assert 1 in {promtool("test", "rules", file)[0] for file in tmp_path.glob(f"{view}*.yml")}
 
 
+@pytest.mark.tools
 def test_they_would_fail_if_an_alert_came_a_minute_earlier(tmp_path: Path) -> None:
     shutil.copytree(PROMETHEUS / "rules", tmp_path / "rules")
     shutil.copytree(PROMETHEUS / "tests", tmp_path / "tests")
@@ -99,16 +98,21 @@ def test_they_would_fail_if_an_alert_came_a_minute_earlier(tmp_path: Path) -> No
     assert promtool("test", "rules", tmp_path / "tests" / "allocation.yml")[0] == 1
 
 
+@pytest.mark.tools
 def test_amtool_accepts_the_example() -> None:
     """With a webhook, e-mail and Slack."""
     ended = subprocess.run(
-        ["amtool", "check-config", PROMETHEUS / "alertmanager.example.yml"], capture_output=True, text=True, check=False
+        [tool("amtool"), "check-config", PROMETHEUS / "alertmanager.example.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 receivers" in ended.stdout
 
 
+@pytest.mark.tools
 def test_promtool_accepts_every_query_of_the_runbooks(tmp_path: Path) -> None:
     queries = [query for page in RUNBOOKS for query in blocks(page, "promql")]
     records = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]

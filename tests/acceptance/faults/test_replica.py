@@ -22,10 +22,10 @@ IMPATIENT = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
 
 
 @pytest.fixture
-def primary() -> Iterator[postgres.Server]:
-    server = postgres.start(postgres.embedded_bin(), SETTINGS)
-    yield server
-    server.stop()
+def primary(server: postgres.Server) -> Iterator[postgres.Server]:
+    started = postgres.start(server.programs, SETTINGS)
+    yield started
+    started.stop()
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -18,6 +16,7 @@ import yaml
 
 from deploy.kubernetes.__main__ import HERE, RULES, generate, main
 from exporter import __version__, config_file
+from tests.support.tools import tool
 
 ROOT = HERE.parents[1]
 DASHBOARDS = ROOT / "grafana" / "dashboards"
@@ -40,12 +39,10 @@ def documents(text: str) -> list[Manifest]:
 @cache
 def kustomized(folder: str) -> str:
     """What would be applied of a folder below deploy/kubernetes. The dashboards stand outside theirs."""
-    tools = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
     outside = ["--load-restrictor=LoadRestrictionsNone"] if folder == "dashboards" else []
-    tool = next((command for name, command in tools.items() if shutil.which(name)), None)
-    if tool is None:
-        pytest.fail("neither kustomize nor kubectl is installed: scripts/install-tools says how to get one")
-    done = subprocess.run([*tool, *outside, HERE / folder], capture_output=True, text=True, check=False)
+    program = tool("kustomize")
+    verb = "kustomize" if Path(program).name == "kubectl" else "build"
+    done = subprocess.run([program, verb, *outside, HERE / folder], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -74,10 +71,8 @@ def check(manifest: Manifest, version: str) -> None:
 @pytest.fixture(scope="module")
 def crds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifest]:
     """The schemas of the Prometheus operator by kind, from its Go module."""
-    go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
-    assert go, "go is not installed, which fetches the operator's schemas: scripts/install-tools installs it"
     done = subprocess.run(
-        [go, "mod", "download", "-json", CRD_MODULE],
+        [tool("go"), "mod", "download", "-json", CRD_MODULE],
         cwd=tmp_path_factory.mktemp("go"),
         capture_output=True,
         text=True,
@@ -128,6 +123,7 @@ class TestRules:
 
 
 class TestDashboards:
+    @pytest.mark.tools
     def test_they_are_those_of_grafana(self) -> None:
         """Every board, to the byte, with the label that Grafana's sidecar looks for."""
         found = built("dashboards", "ConfigMap")
@@ -138,12 +134,13 @@ class TestDashboards:
         assert {config_map["metadata"]["labels"]["grafana_dashboard"] for config_map in found} == {"1"}
 
     def test_none_is_left_out(self) -> None:
-        """Also where neither kustomize nor kubectl is installed."""
+        """Also where kustomize is not installed."""
         kustomization = yaml.safe_load((HERE / "dashboards" / "kustomization.yaml").read_text())
         named = {name for generator in kustomization["configMapGenerator"] for name in generator["files"]}
 
         assert {f"../../../grafana/dashboards/{file.name}" for file in DASHBOARDS.glob("*.json")} == named
 
+    @pytest.mark.tools
     def test_they_can_be_applied_by_the_client(self) -> None:
         """Which keeps a copy of each object in an annotation."""
         for config_map in built("dashboards", "ConfigMap"):
@@ -158,6 +155,7 @@ class TestSchemas:
             if "monitoring.coreos.com" not in manifest["apiVersion"]:
                 check(manifest, version)
 
+    @pytest.mark.tools
     @every_kubernetes
     @pytest.mark.parametrize("folder", [".", "base", "dashboards", "example"])
     def test_what_is_applied_is_valid(self, folder: str, version: str) -> None:
@@ -174,6 +172,7 @@ class TestSchemas:
         with pytest.raises(pytest.fail.Exception, match="readynessProbe"):
             check(manifest, version)
 
+    @pytest.mark.tools
     @pytest.mark.parametrize("folder", ["monitoring", "example"])
     def test_what_the_operator_reads_is_valid(self, folder: str, crds: dict[str, Manifest]) -> None:
         found = [manifest for kind in crds for manifest in built(folder, kind)]
@@ -182,6 +181,7 @@ class TestSchemas:
         for manifest in found:
             jsonschema.validate(manifest, crds[manifest["kind"]])
 
+    @pytest.mark.tools
     def test_the_operators_check_can_fail(self, crds: dict[str, Manifest]) -> None:
         manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
         manifest["spec"]["endpoints"][0]["intervall"] = "15s"
@@ -190,6 +190,7 @@ class TestSchemas:
             jsonschema.validate(manifest, crds["ServiceMonitor"])
 
 
+@pytest.mark.tools
 class TestDeployment:
     @pytest.fixture(params=["base", "example"])
     def deployment(self, request: pytest.FixtureRequest) -> Manifest:
@@ -249,6 +250,7 @@ class TestDeployment:
         assert pod["enableServiceLinks"] is False
 
 
+@pytest.mark.tools
 class TestConfiguration:
     @pytest.mark.parametrize("folder", ["base", "example"])
     def test_it_is_valid_and_its_secrets_are_mounted(self, folder: str, tmp_path: Path) -> None:
@@ -265,6 +267,7 @@ class TestConfiguration:
         assert all(str(path).startswith("/run/secrets/ledger-exporter/") for path in re.findall(r"_file: (\S+)", text))
 
 
+@pytest.mark.tools
 class TestWiring:
     @pytest.fixture(params=[".", "example"])
     def folder(self, request: pytest.FixtureRequest) -> str:
@@ -305,6 +308,7 @@ class TestWiring:
         assert len(names) == len(set(names))
 
 
+@pytest.mark.tools
 class TestExample:
     def test_everything_is_in_its_namespace_which_is_restricted(self) -> None:
         namespace = the(built("example", "Namespace"))["metadata"]
@@ -349,7 +353,7 @@ def test_the_documentation_is_of_this_version() -> None:
 
 
 def test_every_kustomization_names_files_that_exist() -> None:
-    """Also where neither kustomize nor kubectl is installed."""
+    """Also where kustomize is not installed."""
     for file in HERE.rglob("kustomization.yaml"):
         for name in _files(yaml.safe_load(file.read_text())):
             assert (file.parent / name).exists(), f"{file}: {name}"
