@@ -3,6 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 export PYTHON
+# Else every process that a test starts compiles the program anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
 PYTHON_ALONE := not tools and not nightly
 
