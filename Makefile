@@ -6,7 +6,7 @@ export PYTHON
 # Else every process that a test starts compiles the program anew.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
-PYTHON_ALONE := not tools and not nightly
+QUICK := not tools and not slow and not nightly
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test tools test-all test-versions lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
@@ -21,10 +21,10 @@ check: $(VENV)/.made ## Check style and types, and run the unit tests that need 
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --quiet --check .
 	@$(VENV)/bin/mypy
-	@$(PYTEST) -m "$(PYTHON_ALONE)" tests/unit
+	@$(PYTEST) -m "$(QUICK)" tests/unit
 
 test: $(VENV)/.made ## Run the tests that need Python alone, on an embedded PostgreSQL 18.
-	@$(PYTEST) -m "$(PYTHON_ALONE)"
+	@$(PYTEST) -m "$(QUICK)"
 
 tools: ## Install what the other tests need (PostgreSQL, Prometheus and others) with apt and Go, after saying what.
 	@scripts/install-tools

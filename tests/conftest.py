@@ -79,18 +79,14 @@ def server(request: pytest.FixtureRequest) -> postgres.Server:
 @pytest.fixture
 def database(server: postgres.Server) -> Iterator[str]:
     """The connection string of a fresh database with the three ledgers, empty."""
-    name = server.create_database()
-    dsn = server.dsn(name)
-    create_ledgers(dsn)
-    yield dsn
+    name = server.create_database(create_ledgers)
+    yield server.dsn(name)
     server.drop_database(name)
 
 
 @pytest.fixture
 def shard(server: postgres.Server) -> Iterator[str]:
     """A second database like `database`, on the same server."""
-    name = server.create_database()
-    dsn = server.dsn(name)
-    create_ledgers(dsn)
-    yield dsn
+    name = server.create_database(create_ledgers)
+    yield server.dsn(name)
     server.drop_database(name)

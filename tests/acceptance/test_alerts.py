@@ -111,9 +111,8 @@ def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> 
     if (now.hour, now.minute) >= (23, 52):
         pytest.skip("the day ends within minutes, and with it every alert about today")
     folder = tmp_path_factory.mktemp("alerts")
-    name = server.create_database()
+    name = server.create_database(create_ledgers)
     dsn = server.dsn(name)
-    create_ledgers(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(HISTORY)
     (folder / "ledger-exporter.yml").write_text(CONFIGURATION.format(dsn=dsn))

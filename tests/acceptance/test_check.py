@@ -112,8 +112,7 @@ class Checked:
 
 
 def install(server: postgres.Server, folder: Path) -> Iterator[Installation]:
-    name = server.create_database()
-    create_ledgers(server.dsn(name))
+    name = server.create_database(create_ledgers)
     made = Installation(server, name, folder / "ledger-exporter.yml")
     configure(made.config, made.dsn(), interval="15s")
     role = f"select from pg_roles where rolname = '{ROLE}'"

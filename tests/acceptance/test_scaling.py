@@ -126,10 +126,9 @@ def shards(pg15: postgres.Server, pg18: postgres.Server) -> Iterator[tuple[list[
     """The connection strings of one cost ledger in three servers; of these the last, which may crash."""
     third = postgres.start(pg18.programs, DURABLE)
     servers = [pg15, pg18, third]
-    names = [server.create_database() for server in servers]
+    names = [server.create_database(create_ledgers) for server in servers]
     dsns = [server.dsn(name) for server, name in zip(servers, names, strict=True)]
     for place, dsn in enumerate(dsns):
-        create_ledgers(dsn)
         execute(dsn, CHARGES.format(shards=len(dsns), shard=place))
     execute(dsns[0], ELSEWHERE)
     yield dsns, third
@@ -315,8 +314,7 @@ def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> 
     if (now.hour, now.minute) >= (23, 57):
         pytest.skip("the day ends within minutes, and with it every alert about today")
     folder = tmp_path_factory.mktemp("scaling")
-    name = server.create_database()
-    create_ledgers(server.dsn(name))
+    name = server.create_database(create_ledgers)
     execute(server.dsn(name), HISTORY)
     (folder / "ledger-exporter.yml").write_text(CONFIGURATION.format(dsn=server.dsn(name)))
     with ExitStack() as stack:

@@ -73,8 +73,7 @@ def published(dsn: str, limits: str = "") -> Published:
 @pytest.fixture(scope="module")
 def flood(server: postgres.Server) -> Iterator[str]:
     """Ledgers with more labels than anybody can look at."""
-    name = server.create_database()
-    create_ledgers(server.dsn(name))
+    name = server.create_database(create_ledgers)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         connection.execute(FLOOD)
     yield server.dsn(name)

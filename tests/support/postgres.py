@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -115,6 +115,7 @@ class Server:
     warden: subprocess.Popen[bytes]
     port: int = 5432
     created: int = 0
+    templates: dict[Callable[[str], None], str] = field(default_factory=dict)
 
     def dsn(self, database: str = "postgres") -> str:
         """A libpq connection string, as superuser."""
@@ -126,11 +127,22 @@ class Server:
         command: Any = self.process.args
         return Path(command[0]).parent
 
-    def create_database(self) -> str:
-        """Create an empty database and return its name."""
+    def create_database(self, fill: Callable[[str], None] | None = None) -> str:
+        """Create a database and return its name: an empty one, or a copy of one that `fill` has filled, given its dsn.
+
+        A copy takes a quarter of the time, so what many tests begin with is filled once.
+        """
+        if fill and fill not in self.templates:
+            self.templates[fill] = self._create("template1")
+            fill(self.dsn(self.templates[fill]))
+        return self._create(self.templates[fill] if fill else "template1")
+
+    def _create(self, template: str) -> str:
+        """Copy a database that nobody is connected to, file by file: there is little else to be written to disk."""
         self.created += 1
         name = f"ledgers_{self.created}"
-        self._administer(sql.SQL("create database {}").format(sql.Identifier(name)))
+        statement = sql.SQL("create database {} template {} strategy file_copy")
+        self._administer(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
     def drop_database(self, name: str) -> None:

@@ -22,6 +22,8 @@ from tests.support.scene import ROLE, configure, furnish
 from tests.support.tools import tool
 from tests.support.witness import LEDGERS
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """\
 [databases]
 * = host={server} port=5432

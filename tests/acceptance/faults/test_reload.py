@@ -15,6 +15,8 @@ from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import Exporter, Samples, sample
 from tests.support.ledgers import create_ledgers
 
+pytestmark = pytest.mark.slow
+
 CHARGES = """
 insert into cost_ledger (id, created_at, provider, cost_usd) select n, now(), 'glm', 1 from generate_series(1, {}) as n
 """
@@ -25,9 +27,8 @@ LOADED_AT = sample("ledger_config_last_reload_success_timestamp_seconds")
 @pytest.fixture
 def shards(server: postgres.Server) -> Iterator[list[str]]:
     """Two databases with 100 and 7 dollars."""
-    names = [server.create_database() for _ in range(2)]
+    names = [server.create_database(create_ledgers) for _ in range(2)]
     for name, charges in zip(names, (100, 7), strict=True):
-        create_ledgers(server.dsn(name))
         with psycopg.connect(server.dsn(name), autocommit=True) as connection:
             connection.execute(CHARGES.format(charges))
     yield [server.dsn(name) for name in names]
