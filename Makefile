@@ -3,9 +3,13 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 export PYTHON
+# Else every process that a test starts compiles the program anew.
+unexport PYTHONDONTWRITEBYTECODE
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
+QUICK := not tools and not slow and not nightly
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
+.PHONY: help demo check test tools test-all test-versions lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,9 +17,27 @@ help: ## List the targets.
 demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the exporter, and Prometheus and Grafana where installed.
 	@$(VENV)/bin/ledger-exporter demo
 
-test: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
+check: $(VENV)/.made ## Check style and types, and run the unit tests that need no tools: for the editor loop.
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy
+	@$(PYTEST) -m "$(QUICK)" tests/unit
+
+test: $(VENV)/.made ## Run the tests that need Python alone, on an embedded PostgreSQL 18.
+	@$(PYTEST) -m "$(QUICK)"
+
+tools: ## Install what the other tests need (PostgreSQL, Prometheus and others) with apt and Go, after saying what.
 	@scripts/install-tools
-	@$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
+
+test-all: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run all tests but the nightly ones. `make tools` comes first.
+	@scripts/install-tools --check
+	@$(PYTEST) -m "not nightly"
+
+test-versions: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run the nightly tests: second servers, large histories, 60 days.
+	@scripts/install-tools --check
+	@$(PYTEST) -m nightly
+	@HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 $(PYTEST) -m "not nightly" tests/integration/test_incremental.py tests/integration/test_truth.py
+	@$(VENV)/bin/python -m tests.replay
 
 lint: $(VENV)/.made docs ## Check style (ruff), types (mypy --strict) and the documentation.
 	@$(VENV)/bin/ruff check .
@@ -52,7 +74,7 @@ soak: $(VENV)/.made ## Run ten hours' worth of refreshes under load in minutes, 
 	@$(VENV)/bin/python -m tests.soak $(SECONDS)
 
 fuzz: $(VENV)/.fuzz ## Fuzz requests, both configurations and ledger contents: make fuzz SECONDS=30 (each, in each way)
-	@scripts/install-tools
+	@scripts/install-tools --check
 	@$(VENV)/bin/python -m tests.fuzz $(SECONDS)
 
 audit: $(VENV)/.made ## Ask the advisory database about every locked dependency.

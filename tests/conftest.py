@@ -1,9 +1,9 @@
-"""Fixtures for every test: real PostgreSQL servers, a fresh database each time, and how hard hypothesis tries."""
+"""Fixtures for every test: real PostgreSQL servers, a fresh database each time. What is said here of tests holds for all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 # Helpers say what they saw, as tests do. They have to be named before the first of them is imported.
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support import postgres  # noqa: E402
+from tests.support import postgres, tools  # noqa: E402
 from tests.support.ledgers import create_ledgers  # noqa: E402
 
 # `HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 pytest` looks for new trouble; a plain run repeats the same examples.
@@ -30,10 +30,33 @@ for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Refuse tools while tests are collected: without them, all but those that are marked can still run."""
+    with tools.access(allowed=False):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Allow tools to tests with the marker `tools`, their fixtures included."""
+    with tools.access(allowed=item.get_closest_marker("tools") is not None):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave PostgreSQL 15 to the night, but for tests with the marker `both_servers`."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if parameters.get("server") == "pg15" and item.get_closest_marker("both_servers") is None:
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.fixture(scope="session")
 def pg18() -> Iterator[postgres.Server]:
     """PostgreSQL 18, as embedded in a Python package."""
-    server = postgres.start(postgres.embedded_bin())
+    server = postgres.start(postgres.programs("pg18"))
     yield server
     server.stop()
 
@@ -41,14 +64,14 @@ def pg18() -> Iterator[postgres.Server]:
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[postgres.Server]:
     """The machine's own PostgreSQL: 15 where there is one, else the oldest."""
-    server = postgres.start(postgres.system_bin(15))
+    server = postgres.start(postgres.programs("pg15"))
     yield server
     server.stop()
 
 
-@pytest.fixture(params=["pg15", "pg18"])
+@pytest.fixture(scope="module", params=postgres.SERVERS)
 def server(request: pytest.FixtureRequest) -> postgres.Server:
-    """Each of the two servers in turn."""
+    """PostgreSQL 18, then 15: of tests with the marker `both_servers` in `make test-all`, of others at night."""
     found: postgres.Server = request.getfixturevalue(request.param)
     return found
 
@@ -56,18 +79,14 @@ def server(request: pytest.FixtureRequest) -> postgres.Server:
 @pytest.fixture
 def database(server: postgres.Server) -> Iterator[str]:
     """The connection string of a fresh database with the three ledgers, empty."""
-    name = server.create_database()
-    dsn = server.dsn(name)
-    create_ledgers(dsn)
-    yield dsn
+    name = server.create_database(create_ledgers)
+    yield server.dsn(name)
     server.drop_database(name)
 
 
 @pytest.fixture
 def shard(server: postgres.Server) -> Iterator[str]:
     """A second database like `database`, on the same server."""
-    name = server.create_database()
-    dsn = server.dsn(name)
-    create_ledgers(dsn)
-    yield dsn
+    name = server.create_database(create_ledgers)
+    yield server.dsn(name)
     server.drop_database(name)

@@ -45,6 +45,7 @@ from exporter.ledgers.source import Source
 from exporter.refresh import Refresh
 from exporter.views.metric import Family
 from tests.support import postgres, rules
+from tests.support.tools import tool
 
 BEGIN = date(2026, 1, 5)
 UNREMARKABLE_TASK_USD = 5
@@ -282,7 +283,7 @@ def _stepped(file: Path, minutes: int) -> Path:
 
 def began(file: Path) -> list[tuple[dict[str, str], int]]:
     """Run the test; return each alert that fired, by its labels, with how often it began to."""
-    ended = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+    ended = subprocess.run([tool("promtool"), "test", "rules", file], capture_output=True, text=True, check=False)
     found = re.findall(r"\{([^{}]*alertname[^{}]*)\} (\d+(?:\.\d+)?(?:[Ee]\+\d+)?)", ended.stdout + ended.stderr)
     assert found or ended.returncode == 0, ended.stdout + ended.stderr
     return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), int(float(count))) for labels, count in found]

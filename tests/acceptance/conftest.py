@@ -14,16 +14,16 @@ from tests.support.ledgers import configure, small_platform
 
 
 @pytest.fixture
-def dsn(pg18: postgres.Server) -> Iterator[str]:
+def dsn(server: postgres.Server) -> Iterator[str]:
     """The connection string of a database with the ledgers of a small platform."""
-    with small_platform(pg18) as dsn:
+    with small_platform(server) as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="module")
-def shared_dsn(pg18: postgres.Server) -> Iterator[str]:
+def shared_dsn(server: postgres.Server) -> Iterator[str]:
     """The connection string of a database like that of `dsn`, which the tests of a module share."""
-    with small_platform(pg18) as dsn:
+    with small_platform(server) as dsn:
         yield dsn
 
 

@@ -22,9 +22,12 @@ from tests.support import compressed, postgres
 from tests.support.alert_ledgers import HISTORY, charge
 from tests.support.exporter_process import ROOT, Exporter, eventually
 from tests.support.ledgers import create_ledgers
-from tests.support.processes import ALERTMANAGER, free_port, is_ready, process
+from tests.support.processes import free_port, is_ready, process
 from tests.support.prometheus import PrometheusApi
+from tests.support.tools import tool
 from tests.support.webhook import Receiver, receiving
+
+pytestmark = pytest.mark.tools
 
 DEADLINE_SECONDS = 180
 
@@ -102,22 +105,21 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The whole, once it runs and is quiet."""
     now = datetime.now(UTC)
     if (now.hour, now.minute) >= (23, 52):
         pytest.skip("the day ends within minutes, and with it every alert about today")
     folder = tmp_path_factory.mktemp("alerts")
-    name = pg18.create_database()
-    dsn = pg18.dsn(name)
-    create_ledgers(dsn)
+    name = server.create_database(create_ledgers)
+    dsn = server.dsn(name)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(HISTORY)
     (folder / "ledger-exporter.yml").write_text(CONFIGURATION.format(dsn=dsn))
     home = folder / "home"
     shutil.copytree(ROOT / "prometheus", home)
     with ExitStack() as stack:
-        stack.callback(pg18.drop_database, name)
+        stack.callback(server.drop_database, name)
         receiver = stack.enter_context(receiving())
         compressed.compress(home, receiver.address)
         steady = stack.enter_context(ExitStack())
@@ -135,11 +137,11 @@ def stage(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> It
         (home / "targets" / "ledger-exporter.yml").write_text(json.dumps([{"targets": [exporter.address]}]))
         (home / "targets" / "alertmanager.yml").write_text(json.dumps([{"targets": [alertmanager]}]))
         stack.enter_context(process(
-            folder, ALERTMANAGER, f"--config.file={home / 'alertmanager.yml'}", f"--web.listen-address={alertmanager}",
+            folder, tool("alertmanager"), f"--config.file={home / 'alertmanager.yml'}", f"--web.listen-address={alertmanager}",
             f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address=",
         ))  # fmt: skip
         stack.enter_context(process(
-            folder, "prometheus", f"--config.file={home / 'prometheus.yml'}", f"--web.listen-address={prometheus}",
+            folder, tool("prometheus"), f"--config.file={home / 'prometheus.yml'}", f"--web.listen-address={prometheus}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
         ))  # fmt: skip
         running = Stage(dsn, PrometheusApi(prometheus), receiver, alertmanager, interrupted)

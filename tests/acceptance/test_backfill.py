@@ -28,6 +28,7 @@ from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, eventually, r
 from tests.support.ledgers import configure
 from tests.support.processes import free_port, is_ready, process
 from tests.support.prometheus import PrometheusApi
+from tests.support.tools import tool
 
 LABELS = ("--label=job=ledger-exporter", "--label=instance=127.0.0.1:9851")
 DAYS = 5
@@ -89,22 +90,22 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """The demo's platform, small, and five days of it as OpenMetrics."""
     folder = tmp_path_factory.mktemp("backfill")
-    name = pg18.create_database()
+    name = server.create_database()
     now = datetime.now(UTC)
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         assert not history.is_loaded(connection)
         history.load(connection, Platform(scale=0.05, incidents=Incidents(now)), now, days=12)
-    config = configure(folder / "ledger-exporter.yml", pg18.dsn(name))
+    config = configure(folder / "ledger-exporter.yml", server.dsn(name))
     end = (now - timedelta(hours=4)).replace(microsecond=0)
     openmetrics = folder / "history.om"
     period = f"--from={(end - timedelta(days=DAYS)).isoformat()}", f"--to={end.isoformat()}", "--step=15m"
     done = run("backfill", f"--config.file={config}", f"--output={openmetrics}", *period, *LABELS)
     assert done.returncode == 0, done.stderr
-    yield Told(pg18.dsn(name), config, end - timedelta(days=DAYS), end, openmetrics, done.stderr)
-    pg18.drop_database(name)
+    yield Told(server.dsn(name), config, end - timedelta(days=DAYS), end, openmetrics, done.stderr)
+    server.drop_database(name)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def prometheus(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A Prometheus that has never scraped anything, with the blocks promtool made."""
     folder = tmp_path_factory.mktemp("blocks")
     made = subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics",
+        [tool("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics",
          told.openmetrics, folder / "data"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -133,7 +134,7 @@ class Served:
         self._address = f"127.0.0.1:{free_port()}"
         (folder / "prometheus.yml").write_text(settings)
         self._process = process(
-            folder, "prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
+            folder, tool("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={self._address}", "--storage.tsdb.retention.time=1y", *options,
         )  # fmt: skip
         self._folder = folder
@@ -158,11 +159,13 @@ def test_it_says_what_it_wrote_and_what_to_do_with_it(told: Told) -> None:
     assert f"{told.end:%Y-%m-%d}" in told.said
 
 
+@pytest.mark.tools
 def test_prometheus_serves_what_was_spent_before_it_was_installed(told: Told, prometheus: PrometheusApi) -> None:
     for step in told.moments:
         assert asked(prometheus, TODAY, "quest_id", step + timedelta(minutes=4)) == told.spend(step), step
 
 
+@pytest.mark.tools
 def test_counters_rise_by_what_was_charged(told: Told, prometheus: PrometheusApi) -> None:
     """Over a day, extrapolated to its edges by Prometheus, within a hundredth of the ledger's own sum."""
     at = told.end.replace(hour=0, minute=0, second=0) - timedelta(days=1)
@@ -177,6 +180,7 @@ def test_counters_rise_by_what_was_charged(told: Told, prometheus: PrometheusApi
     assert asked(prometheus, growth, "", at)[""] == pytest.approx(float(usd), rel=0.01)
 
 
+@pytest.mark.tools
 def test_series_are_those_of_the_scrapes(prometheus: PrometheusApi, told: Told) -> None:
     found = asked(prometheus, 'count by (job) (ledger_quest_info{instance="127.0.0.1:9851"})', "job", told.moments[2])
 
@@ -193,6 +197,7 @@ def shown() -> list[Query]:
     ]
 
 
+@pytest.mark.tools
 def test_dashboards_show_the_past(told: Told, prometheus: PrometheusApi) -> None:
     """Every panel that needs no ranking has an answer on a past afternoon, of rates where they are over two steps or more."""
     at = told.end.replace(hour=15, minute=0, second=0) - timedelta(days=2)
@@ -207,6 +212,7 @@ def test_dashboards_show_the_past(told: Told, prometheus: PrometheusApi) -> None
     assert empty.keys() <= NOT_ALWAYS
 
 
+@pytest.mark.tools
 def test_remote_write_tells_the_same(told: Told, tmp_path: Path) -> None:
     """To a Prometheus that takes samples out of order, in whatever order they come."""
     out_of_order = "storage: {tsdb: {out_of_order_time_window: 30d}}"
@@ -219,10 +225,11 @@ def test_remote_write_tells_the_same(told: Told, tmp_path: Path) -> None:
             assert asked(written, TODAY, "quest_id", step) == told.spend(step), step
 
 
+@pytest.mark.tools
 def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     with process(
-        tmp_path, "victoria-metrics", f"-httpListenAddr={address}", f"-storageDataPath={tmp_path / 'data'}",
+        tmp_path, tool("victoria-metrics"), f"-httpListenAddr={address}", f"-storageDataPath={tmp_path / 'data'}",
         "-retentionPeriod=1y", "-search.latencyOffset=0s", "-search.disableCache",
     ):  # fmt: skip
         imported = PrometheusApi(address)
@@ -313,8 +320,10 @@ def test_a_folder_keeps_one_backfill(told: Told, folder: tuple[Path, str]) -> No
     assert {file: file.read_bytes() for file in folder[0].iterdir()} == before
 
 
+@pytest.mark.tools
 def test_a_folders_files_become_blocks_as_the_page_says(folder: tuple[Path, str], tmp_path: Path) -> None:
     shutil.copytree(folder[0], tmp_path / "history")
+    assert tool("promtool")
     (loop,) = [command for command in commands_of(ROOT / "docs" / "backfill.md") if command.startswith("for day in ")]
 
     done = subprocess.run(

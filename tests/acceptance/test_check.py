@@ -112,8 +112,7 @@ class Checked:
 
 
 def install(server: postgres.Server, folder: Path) -> Iterator[Installation]:
-    name = server.create_database()
-    create_ledgers(server.dsn(name))
+    name = server.create_database(create_ledgers)
     made = Installation(server, name, folder / "ledger-exporter.yml")
     configure(made.config, made.dsn(), interval="15s")
     role = f"select from pg_roles where rolname = '{ROLE}'"
@@ -124,18 +123,14 @@ def install(server: postgres.Server, folder: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def installed(pg18: postgres.Server, tmp_path: Path) -> Iterator[Installation]:
-    yield from install(pg18, tmp_path)
-
-
-@pytest.fixture
-def installed_on_either(server: postgres.Server, tmp_path: Path) -> Iterator[Installation]:
+def installed(server: postgres.Server, tmp_path: Path) -> Iterator[Installation]:
     yield from install(server, tmp_path)
 
 
-def test_a_good_installation_has_nothing_to_say(installed_on_either: Installation) -> None:
+@pytest.mark.both_servers
+def test_a_good_installation_has_nothing_to_say(installed: Installation) -> None:
     """On both servers, and for the strict."""
-    found = installed_on_either.check(strict=True)
+    found = installed.check(strict=True)
 
     assert found.findings("note", "warning", "error") == []
     assert found.code == 0
@@ -288,6 +283,7 @@ class TestIndexes:
 
         assert "make an index on what created_at is in public.cost_ledger" in missing["remedy"]
 
+    @pytest.mark.both_servers
     @pytest.mark.parametrize(
         ("ledger", "column", "kind", "using"),
         [
@@ -298,10 +294,10 @@ class TestIndexes:
         ],
     )
     def test_where_none_can_be_made_it_is_told_what_to_map(
-        self, installed_on_either: Installation, ledger: str, column: str, kind: str, using: str
+        self, installed: Installation, ledger: str, column: str, kind: str, using: str
     ) -> None:
         """An index on such a column, if there is one, never serves. Done as told, one is made and does."""
-        installed, relation = installed_on_either, RELATIONS[ledger]
+        relation = RELATIONS[ledger]
         installed.execute(f"alter table {relation} alter column {column} type {kind} using {using.format(column)}")
         ((remedy, statements),) = installed.check().missing_indexes()
         assert statements == []
@@ -351,11 +347,11 @@ class TestIndexes:
 
         assert installed.check(strict=True).missing_indexes() == []
 
+    @pytest.mark.both_servers
     def test_an_expression_that_makes_several_rows_of_one_needs_none_where_they_are_few(
-        self, installed_on_either: Installation
+        self, installed: Installation
     ) -> None:
         """The recipe for budgets per month passes, for the strict too, although its planned rows are many."""
-        installed = installed_on_either
         installed.execute(
             "create table monthly_budgets (quest_id text, quest_name text, month date, budget numeric)",
             "insert into monthly_budgets select 'quest-' || n, 'Quest', '2026-01-01', 31 from generate_series(1, 100) as n",
@@ -552,9 +548,9 @@ class TestRights:
         ],
     )  # fmt: skip
     def test_a_right_is_taken_away_where_it_comes_from(
-        self, pg18: postgres.Server, installed: Installation, grant: list[str], origin: str, count: int
+        self, server: postgres.Server, installed: Installation, grant: list[str], origin: str, count: int
     ) -> None:
-        role = f"writer_{pg18.created}"
+        role = f"writer_{server.created}"
         installed.execute(
             f"create role {role} login",
             f"grant select on all tables in schema public to {role}",
@@ -605,13 +601,13 @@ class TestServers:
 
         assert any("its clock is 90.0 s ahead of ours" in message for message in messages)
 
-    def test_a_replica_must_follow(self, tmp_path: Path) -> None:
+    def test_a_replica_must_follow(self, server: postgres.Server, tmp_path: Path) -> None:
         """One that keeps up is as good as its primary; one that is cut off looks alive and stands still.
 
         It is late once its newest transaction is older than a refresh interval: one that replays an archive never receives.
         """
         with ExitStack() as servers:
-            primary = postgres.start(postgres.embedded_bin(), REPLICATED)
+            primary = postgres.start(server.programs, REPLICATED)
             servers.callback(primary.stop)
             for made in install(primary, tmp_path):
                 replica = postgres.replicate(primary, REPLICATED)

@@ -22,6 +22,7 @@ from tests.support.documented import NEEDS_A_CLUSTER, PAGES, PROGRAM, ROOT, comm
 from tests.support.exporter_process import Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.processes import free_port, is_ready, process
+from tests.support.tools import tool
 
 KUBECTL = '#!/bin/sh\n[ "$1" = kustomize ] && shift && exec kustomize build "$@"\n'
 """Kustomize as kubectl has it, where there is no kubectl."""
@@ -55,7 +56,7 @@ def place(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / part, folder / part)
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "bin").mkdir()
-    if not shutil.which("kubectl"):
+    if Path(tool("kustomize")).name != "kubectl":
         (folder / "bin" / "kubectl").write_text(KUBECTL)
         (folder / "bin" / "kubectl").chmod(0o755)
     return folder
@@ -70,10 +71,10 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str,
     victoria, prometheus = (f"127.0.0.1:{free_port()}" for _ in range(2))
     with ExitStack() as running:
         running.enter_context(process(
-            folder, "victoria-metrics", f"-httpListenAddr={victoria}", f"-storageDataPath={folder / 'victoria'}",
+            folder, tool("victoria-metrics"), f"-httpListenAddr={victoria}", f"-storageDataPath={folder / 'victoria'}",
         ))  # fmt: skip
         running.enter_context(process(
-            folder, "prometheus", f"--config.file={settings}", f"--storage.tsdb.path={folder / 'data'}",
+            folder, tool("prometheus"), f"--config.file={settings}", f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={prometheus}", "--web.enable-remote-write-receiver",
         ))  # fmt: skip
         for address in (victoria, prometheus):
@@ -106,6 +107,7 @@ def shell(script: str, place: Path, names: Mapping[str, str]) -> subprocess.Comp
     """Run commands in the place, with the names that things have here; what they ask for is `secret`."""
     for written, here in names.items():
         script = script.replace(written, here)
+    assert all(map(tool, ("curl", "jq", "promtool")))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:{place / 'bin'}"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=place, input="secret\n", start_new_session=True,
@@ -113,6 +115,7 @@ def shell(script: str, place: Path, names: Mapping[str, str]) -> subprocess.Comp
     )  # fmt: skip
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("page", SCRIPTS)
 def test_it_does_what_the_page_says(page: str, place: Path, names: Mapping[str, str]) -> None:
     """In the order of the page, each to its end, and without an error."""
@@ -124,6 +127,7 @@ def test_it_does_what_the_page_says(page: str, place: Path, names: Mapping[str, 
     assert done.stdout or not any(PROGRAM.match(command) for command in SCRIPTS[page])
 
 
+@pytest.mark.tools
 def test_the_service_finds_its_files(place: Path, names: Mapping[str, str]) -> None:
     """After the commands of its page, which make the folder too; the password is for its owner alone."""
     shutil.rmtree(place / "etc", ignore_errors=True)
@@ -135,10 +139,12 @@ def test_the_service_finds_its_files(place: Path, names: Mapping[str, str]) -> N
     assert (place / "units/ledger-exporter.service").exists()
 
 
+@pytest.mark.tools
 def test_who_asks_right_after_the_start_is_answered_once_there_is_something_to_say(place: Path) -> None:
     """The service is started when its program is, which has not opened its port by then."""
     (command,) = (command for command in SCRIPTS["docs/systemd.md"] if command.startswith("curl "))
     address = f"127.0.0.1:{free_port()}"
+    assert tool("curl")
     asking = subprocess.Popen(["bash", "-c", command.replace("127.0.0.1:9851", address)], stdout=subprocess.PIPE)
     with Exporter(place / "ledger-exporter.yml", f"--web.listen-address={address}"):
         said, _ = asking.communicate()
@@ -146,6 +152,7 @@ def test_who_asks_right_after_the_start_is_answered_once_there_is_something_to_s
     assert (asking.returncode, said) == (0, b"ledger-exporter is ready\n")
 
 
+@pytest.mark.tools
 def test_alerts_link_to_the_grafana_that_is_named(place: Path, names: Mapping[str, str]) -> None:
     """After the command of the runbooks' page."""
     assert shell("\n".join(SCRIPTS["docs/runbooks/README.md"]), place, names).returncode == 0

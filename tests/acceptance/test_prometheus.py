@@ -16,6 +16,9 @@ from tests.support.exporter_process import ROOT, Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.processes import free_port
 from tests.support.prometheus import PrometheusApi
+from tests.support.tools import tool
+
+pytestmark = pytest.mark.tools
 
 TODAY = "date_trunc('day', now() at time zone 'utc') at time zone 'utc'"
 """The beginning of the UTC day, as an instant."""
@@ -107,7 +110,7 @@ def _running(settings: Path, folder: Path) -> Iterator[PrometheusApi]:
     address = f"127.0.0.1:{free_port()}"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["prometheus", f"--config.file={settings}", f"--web.listen-address={address}",
+            [tool("prometheus"), f"--config.file={settings}", f"--web.listen-address={address}",
              f"--storage.tsdb.path={folder / 'data'}"],
             stdout=log, stderr=log,
         )  # fmt: skip

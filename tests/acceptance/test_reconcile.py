@@ -235,6 +235,7 @@ class TestExporter:
         assert found.different == found.said["moving"] == 0
 
 
+@pytest.mark.tools
 class TestPrometheus:
     def test_it_has_stored_what_the_oracle_says(self, config: Path, tmp_path: Path) -> None:
         """Under another meaning of waste, what it has stored is wrong."""

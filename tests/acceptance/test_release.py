@@ -16,6 +16,9 @@ import pytest
 from exporter import __version__
 from tests.support.exporter_process import Exporter, sample
 from tests.support.processes import clean_environment
+from tests.support.tools import need_package
+
+pytestmark = pytest.mark.tools
 
 ROOT = Path(__file__).parents[2]
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;\\]+)( ;[^\\\n]+)?", re.MULTILINE)
@@ -43,6 +46,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     """A release built from the source tree."""
+    need_package("cyclonedx_py")
     folder = tmp_path_factory.mktemp("release")
     run(ROOT / "scripts/release", folder, cwd=folder)
     (wheel,), (source,), (contents,) = (list(folder.glob(pattern)) for pattern in ("*.whl", "*.tar.gz", "*.cdx.json"))
@@ -64,6 +68,7 @@ def rebuilt(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(rebuilt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, installed with pipx from the rebuilt wheel and with the locked versions of what it needs."""
+    need_package("pipx")
     home = tmp_path_factory.mktemp("pipx")
     constraints = home / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}{marker}\n" for name, version, marker in locked()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,8 +25,10 @@ from tests.support.alert_ledgers import HISTORY, charge
 from tests.support.comparison import differences, figures
 from tests.support.exporter_process import ROOT, Exporter, Samples, eventually, sample
 from tests.support.ledgers import create_ledgers
-from tests.support.processes import ALERTMANAGER, free_port, is_ready, process
+from tests.support.processes import free_port, is_ready, process
 from tests.support.prometheus import PrometheusApi
+from tests.support.promtool import promtool
+from tests.support.tools import tool
 from tests.support.webhook import Receiver, receiving
 
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -107,13 +108,14 @@ def test_the_exporter_takes_each_example(file: Path, tmp_path: Path) -> None:
     config_file.parse(file.read_text().replace("/run/secrets/ledger-exporter/password", str(password)))
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("file", PROMETHEUS_EXAMPLES, ids=lambda file: file.stem)
 def test_promtool_takes_each_example(file: Path) -> None:
     """With the rules and the targets it refers to."""
-    checked = subprocess.run(["promtool", "check", "config", file], capture_output=True, text=True, check=False)
+    code, said = promtool("check", "config", file)
 
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(list((ROOT / 'prometheus' / 'rules').glob('*.yml')))} rule files found" in checked.stdout
+    assert code == 0, said
+    assert f"{len(list((ROOT / 'prometheus' / 'rules').glob('*.yml')))} rule files found" in said
 
 
 # --- shards ----------------------------------------------------------------------------------------------------------
@@ -122,12 +124,11 @@ def test_promtool_takes_each_example(file: Path) -> None:
 @pytest.fixture
 def shards(pg15: postgres.Server, pg18: postgres.Server) -> Iterator[tuple[list[str], postgres.Server]]:
     """The connection strings of one cost ledger in three servers; of these the last, which may crash."""
-    third = postgres.start(postgres.embedded_bin(), DURABLE)
+    third = postgres.start(pg18.programs, DURABLE)
     servers = [pg15, pg18, third]
-    names = [server.create_database() for server in servers]
+    names = [server.create_database(create_ledgers) for server in servers]
     dsns = [server.dsn(name) for server, name in zip(servers, names, strict=True)]
     for place, dsn in enumerate(dsns):
-        create_ledgers(dsn)
         execute(dsn, CHARGES.format(shards=len(dsns), shard=place))
     execute(dsns[0], ELSEWHERE)
     yield dsns, third
@@ -136,6 +137,7 @@ def shards(pg15: postgres.Server, pg18: postgres.Server) -> Iterator[tuple[list[
         server.drop_database(name)
 
 
+@pytest.mark.tools
 def test_three_shards_are_one_ledger(shards: tuple[list[str], postgres.Server], tmp_path: Path) -> None:
     """Added up exactly; while one is down its last values stay in the sum and the others go on; back again all is right."""
     dsns, third = shards
@@ -168,10 +170,10 @@ def test_three_shards_are_one_ledger(shards: tuple[list[str], postgres.Server], 
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[postgres.Server, postgres.Server]]:
+def pair(server: postgres.Server) -> Iterator[tuple[postgres.Server, postgres.Server]]:
     """A server with the three ledgers, and a streaming replica of it."""
     with ExitStack() as stack:
-        primary = postgres.start(postgres.embedded_bin(), REPLICATED)
+        primary = postgres.start(server.programs, REPLICATED)
         stack.callback(primary.stop)
         create_ledgers(primary.dsn())
         execute(primary.dsn(), CHARGES.format(shards=1, shard=0), ELSEWHERE)
@@ -306,40 +308,41 @@ def lay_out(folder: Path, stage: Receiver, targets: Sequence[str], alertmanager:
 
 
 @pytest.fixture(scope="module")
-def stage(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The whole, once every part answers."""
     now = datetime.now(UTC)
     if (now.hour, now.minute) >= (23, 57):
         pytest.skip("the day ends within minutes, and with it every alert about today")
     folder = tmp_path_factory.mktemp("scaling")
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    execute(pg18.dsn(name), HISTORY)
-    (folder / "ledger-exporter.yml").write_text(CONFIGURATION.format(dsn=pg18.dsn(name)))
+    name = server.create_database(create_ledgers)
+    execute(server.dsn(name), HISTORY)
+    (folder / "ledger-exporter.yml").write_text(CONFIGURATION.format(dsn=server.dsn(name)))
     with ExitStack() as stack:
-        stack.callback(pg18.drop_database, name)
+        stack.callback(server.drop_database, name)
         receiver = stack.enter_context(receiving())
         exporters = [stack.enter_context(Exporter(folder / "ledger-exporter.yml")) for _ in range(2)]
         alertmanager, victoria, *addresses = (f"127.0.0.1:{free_port()}" for _ in range(4))
         files = lay_out(folder, receiver, [one.address for one in exporters], alertmanager, victoria)
         stack.enter_context(process(
-            folder, ALERTMANAGER, f"--config.file={folder / 'prometheus' / 'alertmanager.yml'}",
+            folder, tool("alertmanager"), f"--config.file={folder / 'prometheus' / 'alertmanager.yml'}",
             f"--web.listen-address={alertmanager}", f"--storage.path={folder / 'alertmanager'}",
             "--cluster.listen-address=",
         ))  # fmt: skip
         stack.enter_context(process(
-            folder, "victoria-metrics", f"-httpListenAddr={victoria}", f"-storageDataPath={folder / 'victoria'}",
+            folder, tool("victoria-metrics"), f"-httpListenAddr={victoria}", f"-storageDataPath={folder / 'victoria'}",
             "-dedup.minScrapeInterval=1s", "-search.latencyOffset=0s", "-search.disableCache",
         ))  # fmt: skip
         for place, (file, address) in enumerate(zip(files, addresses, strict=True)):
             own = folder / f"prometheus-{place}"
             own.mkdir()
             stack.enter_context(process(
-                own, "prometheus", f"--config.file={file}", f"--web.listen-address={address}",
+                own, tool("prometheus"), f"--config.file={file}", f"--web.listen-address={address}",
                 f"--storage.tsdb.path={own / 'data'}",
             ))  # fmt: skip
         eventually(lambda: is_ready(alertmanager), f"Alertmanager has not started; its log is in {folder}")
-        running = Stage(pg18.dsn(name), exporters, [*map(PrometheusApi, addresses)], receiver, PrometheusApi(victoria))
+        running = Stage(
+            server.dsn(name), exporters, [*map(PrometheusApi, addresses)], receiver, PrometheusApi(victoria)
+        )
         for one in running.prometheus:
             eventually(lambda one=one: healths(one) == ["up", "up"], f"not both scraped; the logs are in {folder}")
         yield running
@@ -350,6 +353,7 @@ def healths(prometheus: PrometheusApi) -> list[str]:
     return [health for _, health in prometheus.targets()]
 
 
+@pytest.mark.tools
 def test_a_pair_of_exporters_and_a_pair_of_prometheus_tell_once(stage: Stage) -> None:
     """Both Prometheus find that a quest has overspent, in both exporters: one notification, and one when it is over."""
     execute(stage.dsn, charge("60", "tau"))
@@ -369,6 +373,7 @@ def test_a_pair_of_exporters_and_a_pair_of_prometheus_tell_once(stage: Stage) ->
     assert (stage.told("firing"), stage.told("resolved")) == (["LedgerQuestOverspent"], ["LedgerQuestOverspent"])
 
 
+@pytest.mark.tools
 def test_victoria_metrics_keeps_what_prometheus_scraped(stage: Stage) -> None:
     """Every series once, however many Prometheus send it; house queries give the same figures there."""
     ((spent,),) = execute(stage.dsn, "select sum(cost_usd) from cost_ledger")

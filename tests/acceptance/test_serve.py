@@ -282,11 +282,11 @@ class TestEnd:
 
 class TestOutage:
     @pytest.fixture
-    def own_server(self) -> Iterator[postgres.Server]:
+    def own_server(self, server: postgres.Server) -> Iterator[postgres.Server]:
         """A PostgreSQL that may be stopped."""
-        server = postgres.start(postgres.embedded_bin())
-        yield server
-        server.stop()
+        own = postgres.start(server.programs)
+        yield own
+        own.stop()
 
     def test_a_stopped_database_is_told_and_values_are_kept_until_it_is_back(
         self, own_server: postgres.Server, tmp_path: Path

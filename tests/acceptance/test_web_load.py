@@ -20,6 +20,8 @@ from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, beside, e
 from tests.support.flood import NUMBERS
 from tests.support.ledgers import configure
 
+pytestmark = pytest.mark.slow
+
 SCRAPERS = 500
 SECONDS = float(os.environ.get("SCRAPE_SECONDS", "3"))
 """How long each measurement takes."""

@@ -26,6 +26,7 @@ from tests.support import postgres
 from tests.support.certificates import Authority, Pair
 from tests.support.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
 from tests.support.ledgers import configure
+from tests.support.tools import tool
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
@@ -100,6 +101,7 @@ def secured(ledger_config: Path, folder: Folder, *options: str) -> Exporter:
     return Exporter(ledger_config, f"--web.config.file={folder.file}", *options)
 
 
+@pytest.mark.tools
 class TestPrometheus:
     def test_is_let_in_only_as_who_it_should_be(self, ledger_config: Path, folder: Folder) -> None:
         """One Prometheus, as many as there are ways to be wrong, and one that is right."""
@@ -164,7 +166,7 @@ def _targets(folder: Path, target: str, jobs: dict[str, dict[str, Any]]) -> dict
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = ["prometheus", f"--config.file={file}", f"--web.listen-address={address}",
+    command = [tool("prometheus"), f"--config.file={file}", f"--web.listen-address={address}",
                f"--storage.tsdb.path={folder / 'data'}"]  # fmt: skip
     found: dict[str, tuple[str, str]] = {}
 
@@ -347,10 +349,10 @@ class TestGuessing:
 class TestSecrets:
     """What must not be told: passwords, their hashes, private keys and what clients send as passwords."""
 
-    def test_are_told_nowhere(self, pg18: postgres.Server, folder: Folder) -> None:
+    def test_are_told_nowhere(self, server: postgres.Server, folder: Folder) -> None:
         """At the most talkative level, with everything going wrong: not in logs, pages or the list of processes."""
         database = "s3cret-of-the-database"
-        dsn = f"{pg18.dsn('absent')} password={database}"
+        dsn = f"{server.dsn('absent')} password={database}"
         config = configure(folder.path / "ledger-exporter.yml", dsn)
         web = folder.configure(tls_server_config=None)
         guess = "guess-that-may-be-a-typo"

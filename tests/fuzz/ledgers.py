@@ -84,8 +84,7 @@ def books() -> Iterator[Books]:
     """Ledgers on a server of their own."""
     server = postgres.start(postgres.embedded_bin())
     try:
-        name = server.create_database()
-        create_ledgers(server.dsn(name))
+        name = server.create_database(create_ledgers)
         yield Books(server.dsn(name))
     finally:
         server.stop()

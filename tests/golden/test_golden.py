@@ -9,10 +9,14 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from exporter import views
 from tests.golden import golden
+from tests.support.tools import tool
 
 
+@pytest.mark.both_servers
 def test_the_exposition_is_what_was_agreed(database: str) -> None:
     """Byte for byte, and the same on every version of PostgreSQL."""
     found = golden.normalised(golden.exposition(database))
@@ -37,9 +41,10 @@ def test_only_what_is_measured_is_left_open() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.tools
 def test_promtool_has_nothing_to_say(database: str) -> None:
     checked = subprocess.run(
-        ["promtool", "check", "metrics"],
+        [tool("promtool"), "check", "metrics"],
         input=golden.exposition(database).encode(), capture_output=True, check=False,
     )  # fmt: skip
 

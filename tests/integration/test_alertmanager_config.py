@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tools import tool
+
+pytestmark = pytest.mark.tools
+
+
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
 
 
-def said(*command: str | Path) -> tuple[int, str]:
+def said(program: str, *arguments: str | Path) -> tuple[int, str]:
     """A tool's exit code and all it says."""
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    ended = subprocess.run(
+        [tool(program), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return ended.returncode, ended.stdout
 
 
@@ -23,6 +30,7 @@ def test_prometheus_accepts_its_configuration() -> None:
 
     assert code == 0, output
     assert "SUCCESS" in output
+    assert "WARNING" not in output
 
 
 def test_alertmanager_accepts_its_configuration() -> None:
@@ -30,6 +38,7 @@ def test_alertmanager_accepts_its_configuration() -> None:
 
     assert code == 0, output
     assert "SUCCESS" in output
+    assert "WARNING" not in output
 
 
 @pytest.fixture

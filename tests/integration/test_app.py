@@ -28,7 +28,6 @@ def configured(file: Path, dsn: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("server", ["pg18"], indirect=True)
 def test_a_reload_leaves_nothing_of_the_refresh_before(database: str, tmp_path: Path) -> None:
     """A sidecar that reloads every minute must not fill the memory with what was known before."""
     app = App(configured(tmp_path / "ledger-exporter.yml", database))
@@ -43,7 +42,6 @@ def test_a_reload_leaves_nothing_of_the_refresh_before(database: str, tmp_path: 
     assert [one() for one in former] == [None] * 3
 
 
-@pytest.mark.parametrize("server", ["pg18"], indirect=True)
 def test_passes_leave_nothing_for_the_daily_search(database: str, tmp_path: Path) -> None:
     """What is in a cycle and lives from one pass to another is not found before the next day."""
     config = configured(tmp_path / "ledger-exporter.yml", database)

@@ -20,7 +20,6 @@ from exporter.backfill.past import Past, Step
 from exporter.ledgers.history import Steps
 from exporter.ledgers.source import Source
 from tests.oracle import Key, Options, key
-from tests.support import postgres
 from tests.support.product import Product, configuration
 from tests.support.sizes import sizes
 
@@ -88,13 +87,6 @@ def fill(dsn: str, seed: int) -> None:
                 for age in range(45) for _ in range(rng.randrange(4))
             ],
         )  # fmt: skip
-
-
-@pytest.fixture(params=["pg15"])
-def server(request: pytest.FixtureRequest) -> postgres.Server:
-    """One server is enough: what is asked of it is plain."""
-    found: postgres.Server = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from tests.support import postgres
 from tests.support.exporter_process import Exporter, eventually
 from tests.support.prometheus import Prometheus, Series
 
+pytestmark = pytest.mark.tools
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cookbook.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -107,15 +109,15 @@ TRUTHS = {
 
 
 @pytest.fixture(scope="module")
-def dsn(pg18: postgres.Server) -> Iterator[str]:
+def dsn(server: postgres.Server) -> Iterator[str]:
     """The demo's ledgers, incidents and all."""
-    name = pg18.create_database()
+    name = server.create_database()
     now = datetime.now(UTC)
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         assert not history.is_loaded(connection)
         history.load(connection, Platform(scale=0.05, incidents=Incidents(now)), now)
-    yield pg18.dsn(name)
-    pg18.drop_database(name)
+    yield server.dsn(name)
+    server.drop_database(name)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from tests.support.complaints import each
 from tests.support.exporter_process import Exporter, eventually
 from tests.support.prometheus import Prometheus, RefusedError, Series
 
+pytestmark = pytest.mark.tools
+
 SCALE = 0.05
 DAY_SECONDS = 86_400
 SETTLED = ("low_impact", "unscored")
@@ -168,10 +170,10 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(pg18: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The demo's ledgers, some charges booked after the first scrape, and the scrape that shows them."""
     folder = tmp_path_factory.mktemp("dashboards")
-    dsn = pg18.dsn(pg18.create_database())
+    dsn = server.dsn(server.create_database())
     now = datetime.now(UTC)
     with psycopg.connect(dsn, autocommit=True) as connection:
         assert not history.is_loaded(connection)

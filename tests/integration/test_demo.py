@@ -28,6 +28,7 @@ from exporter.demo.booking import Booking
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from exporter.demo.stage import Program, ProgramError, Stage
+from tests.support.tools import tool
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
@@ -360,15 +361,12 @@ class Sandbox:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox with Prometheus and Alertmanager, where they are installed, and nothing else on the PATH."""
+    """A sandbox with nothing on the PATH."""
     folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
     folder.chmod(0o755)
     found = Sandbox(folder / "bin", folder / "tmp", companions._free_port(19851, set()))  # noqa: SLF001
     found.tools.mkdir()
     found.temporary.mkdir()
-    for name in ("prometheus", "alertmanager", "prometheus-alertmanager"):
-        if path := shutil.which(name):
-            (found.tools / name).symlink_to(path)
     yield found
     shutil.rmtree(folder)
 
@@ -420,9 +418,10 @@ def test_a_demo_that_is_killed_leaves_nothing_either(sandbox):
     assert sandbox.leftovers() == []
 
 
+@pytest.mark.tools
 def test_prometheus_scrapes_the_demo_where_it_is_installed(sandbox):
-    if not (sandbox.tools / "prometheus").exists():
-        pytest.skip("Prometheus is not installed")
+    for name in ("prometheus", "alertmanager"):
+        (sandbox.tools / name).symlink_to(tool(name))
     with sandbox.listening() as process:
         said = _read_until(process, READY)
         url = next(line.split()[-1] for line in said.splitlines() if line.strip().startswith("Prometheus"))
@@ -431,6 +430,11 @@ def test_prometheus_scrapes_the_demo_where_it_is_installed(sandbox):
         while '"health":"up"' not in health and time.monotonic() < deadline:
             Event().wait(0.2)
             health = sandbox.get(f"{url}api/v1/targets")
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        process.wait(60)
+    assert "Nothing is left behind." in rest
+    assert sandbox.leftovers() == []
     assert '"health":"up"' in health
     assert f'"127.0.0.1:{sandbox.port}"' in health
 

@@ -18,6 +18,8 @@ from tests.support import postgres
 from tests.support.ledgers import create_ledgers
 from tests.support.promtool import NOTHING_TO_SAY, check_metrics
 
+pytestmark = pytest.mark.tools
+
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 CHARGES, QUESTS, PROVIDERS = 10_000, 10_000, 5_000
 FAMILIES = 100
@@ -69,14 +71,13 @@ def published(dsn: str, limits: str = "") -> Published:
 
 
 @pytest.fixture(scope="module")
-def flood(pg18: postgres.Server) -> Iterator[str]:
+def flood(server: postgres.Server) -> Iterator[str]:
     """Ledgers with more labels than anybody can look at."""
-    name = pg18.create_database()
-    create_ledgers(pg18.dsn(name))
-    with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+    name = server.create_database(create_ledgers)
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         connection.execute(FLOOD)
-    yield pg18.dsn(name)
-    pg18.drop_database(name)
+    yield server.dsn(name)
+    server.drop_database(name)
 
 
 @pytest.mark.parametrize("series", [50_000, 16_000])

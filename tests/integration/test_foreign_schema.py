@@ -22,6 +22,8 @@ from tests.oracle import Key, key
 from tests.support import product
 from tests.support.exporter_process import Exporter, sample
 
+pytestmark = pytest.mark.both_servers
+
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 PAGE = Path(__file__).parents[2] / "docs" / "mapping.md"
 

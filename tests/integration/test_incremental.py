@@ -361,6 +361,7 @@ def test_any_history(server: postgres.Server) -> None:
 # --- named cases -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_servers
 def test_a_row_of_any_date_is_seen_at_the_next_refresh(books: Books) -> None:
     """Booked for now, for long ago, for before all that was, for tomorrow: it is there."""
     books.book("cost", history())
@@ -445,6 +446,7 @@ def test_a_late_score_is_seen_at_the_next_refresh(books: Books) -> None:
         assert corrections(engine) == 0
 
 
+@pytest.mark.both_servers
 def test_late_scores_are_seen_without_ids(server: postgres.Server) -> None:
     """What was updated is found by when, if rows have no number."""
     name = server.create_database()
@@ -546,6 +548,7 @@ def test_a_clock_is_set_back(books: Books, back: timedelta) -> None:
         engine.check_tiling()
 
 
+@pytest.mark.both_servers
 def test_history_is_pruned(books: Books) -> None:
     """Days that are gone are gone at the next refresh, within a range and across many, and when nothing is left."""
     books.book("cost", history(40))
@@ -655,6 +658,7 @@ def test_what_a_refresh_reads_is_bounded(books: Books) -> None:
         assert engine.reader("cost").rows_read - read <= 50 * 12 + 2 * 8
 
 
+@pytest.mark.both_servers
 def test_instants_before_our_era_have_ranges_too(books: Books) -> None:
     """A typing error in a date must not hide a row."""
     years = [
@@ -707,6 +711,7 @@ def test_a_budget_for_a_day_to_come_is_looked_at_again_at_once(books: Books) -> 
         check([books.dsn], SOON, engine.refresh(SOON))
 
 
+@pytest.mark.both_servers
 def test_a_ledger_without_an_index_is_read_whole(books: Books) -> None:
     """A large one: ranges would cost a reading of all of it each."""
     books.run("drop index cost_ledger_created_at")

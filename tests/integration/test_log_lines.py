@@ -26,8 +26,6 @@ INTERVAL = timedelta(seconds=15)
 AN_HOUR = 240
 BEGUN, OVER = "ledger cannot be read", "ledger can be read again"
 
-pytestmark = pytest.mark.parametrize("server", ["pg18"], indirect=True)
-
 
 def said(caplog: pytest.LogCaptureFixture, message: str, **fields: object) -> list[dict[str, Any]]:
     """The fields of all lines with a message."""

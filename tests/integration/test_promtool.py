@@ -15,6 +15,8 @@ from tests.oracle import Options
 from tests.support.product import configuration
 from tests.support.promtool import NOTHING_TO_SAY, check_metrics
 
+pytestmark = pytest.mark.tools
+
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 
 ODD = [

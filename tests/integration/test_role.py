@@ -15,31 +15,33 @@ from tests.support import postgres
 from tests.support.exporter_process import Exporter, sample
 from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
+pytestmark = pytest.mark.both_servers
+
 ROOT = Path(__file__).parents[2]
 COMMAND = "psql --dbname=platform --file=docs/role.sql"
 RELATIONS = ("cost_ledger", "impact_ledger", "quest_budget_allocations")
 
 
 @pytest.fixture
-def reader(pg15: postgres.Server) -> Iterator[str]:
+def reader(server: postgres.Server) -> Iterator[str]:
     """The connection string of the role, made by the README's command in a database called as the README calls it."""
     assert COMMAND in (ROOT / "README.md").read_text()
-    with psycopg.connect(pg15.dsn(), autocommit=True) as connection:
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("create database platform")
     try:
-        create_ledgers(pg15.dsn("platform"))
-        with psycopg.connect(pg15.dsn("platform"), autocommit=True) as connection:
+        create_ledgers(server.dsn("platform"))
+        with psycopg.connect(server.dsn("platform"), autocommit=True) as connection:
             connection.execute(LEDGERS)
-        where = conninfo_to_dict(pg15.dsn())
+        where = conninfo_to_dict(server.dsn())
         program, *arguments = COMMAND.split()
         subprocess.run(
-            [postgres.system_bin(15) / program, "--set=ON_ERROR_STOP=1", *arguments], cwd=ROOT, check=True, capture_output=True,
+            [server.programs / program, "--set=ON_ERROR_STOP=1", *arguments], cwd=ROOT, check=True, capture_output=True,
             env={**os.environ, "PGHOST": str(where["host"]), "PGPORT": str(where["port"]), "PGUSER": str(where["user"])},
         )  # fmt: skip
-        yield make_conninfo(pg15.dsn("platform"), user="ledger_exporter")
+        yield make_conninfo(server.dsn("platform"), user="ledger_exporter")
     finally:
-        pg15.drop_database("platform")
-        with psycopg.connect(pg15.dsn(), autocommit=True) as connection:
+        server.drop_database("platform")
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute("drop role if exists ledger_exporter")
 
 

@@ -12,6 +12,8 @@ import pytest
 from exporter.snapshot import Snapshot
 from tests.support.sources import ALL_LEDGERS, refresh_once, up
 
+pytestmark = pytest.mark.both_servers
+
 ROLE = "tenant_reader"
 HIDING = """
 insert into cost_ledger (id, created_at, provider, quest_id, cost_usd)

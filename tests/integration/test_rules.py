@@ -14,7 +14,9 @@ import yaml
 from tests.support import rules
 from tests.support.complaints import each
 from tests.support.passages import Passage, whole
+from tests.support.promtool import promtool
 from tests.support.rules import PROMETHEUS, ROOT, RULE_FILES, TEST_FILES, Rule
+from tests.support.tools import tool
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 
@@ -25,14 +27,7 @@ def blocks(language: str) -> list[Passage]:
     return [block for page in RUNBOOKS for block in whole(page).find(pattern)]
 
 
-def promtool(*arguments: str | Path) -> tuple[int, str]:
-    """Its exit code, and all it says."""
-    ended = subprocess.run(
-        ["promtool", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return ended.returncode, ended.stdout
-
-
+@pytest.mark.tools
 def test_promtool_accepts_every_rule() -> None:
     """Linting included: no rule is there twice."""
     code, output = promtool("check", "rules", "--lint=all", "--lint-fatal", *RULE_FILES)
@@ -41,6 +36,7 @@ def test_promtool_accepts_every_rule() -> None:
     assert output.count("SUCCESS") == len(RULE_FILES)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
 def test_alerts_fire_when_and_only_when_they_ought_to(file: Path) -> None:
     code, output = promtool("test", "rules", file)
@@ -56,6 +52,7 @@ def paired(series: str) -> list[str]:
     return [f'{name}{{instance="{instance}"{", " if labels else ""}{labels}}}' for instance in ("a", "b")]
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
 def test_a_pair_of_exporters_alerts_as_one_does(file: Path, tmp_path: Path) -> None:
     """The same figures, labels and texts at the same time, to the last case."""
@@ -105,12 +102,14 @@ def found_out(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return {alert for view in views for alert in failures(view, expr, about, tmp_path_factory.mktemp(view))}
 
 
+@pytest.mark.tools
 @each(rules.alerts())
 def test_they_would_fail_if_an_alert_were_broken(rule: Rule, found_out: set[str]) -> None:
     """A check that cannot fail is none: one that never fires is found out, and one that always does."""
     assert rule.alert in found_out, "no case fails"
 
 
+@pytest.mark.tools
 def test_they_would_fail_if_an_alert_came_a_minute_earlier(tmp_path: Path) -> None:
     shutil.copytree(PROMETHEUS / "rules", tmp_path / "rules")
     shutil.copytree(PROMETHEUS / "tests", tmp_path / "tests")
@@ -120,16 +119,21 @@ def test_they_would_fail_if_an_alert_came_a_minute_earlier(tmp_path: Path) -> No
     assert promtool("test", "rules", tmp_path / "tests" / "allocation.yml")[0] == 1
 
 
+@pytest.mark.tools
 def test_amtool_accepts_the_example() -> None:
     """With a webhook, e-mail and Slack."""
     ended = subprocess.run(
-        ["amtool", "check-config", PROMETHEUS / "alertmanager.example.yml"], capture_output=True, text=True, check=False
+        [tool("amtool"), "check-config", PROMETHEUS / "alertmanager.example.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 receivers" in ended.stdout
 
 
+@pytest.mark.tools
 def test_promtool_accepts_every_query_of_the_runbooks(tmp_path: Path) -> None:
     """Each is called by its page and its line."""
     queries = blocks("promql")

@@ -106,6 +106,7 @@ def partitions_scanned(dsn: str, query: Query) -> Iterator[tuple[str, str]]:
 # --- partitions ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_servers
 def test_a_ledger_in_partitions_is_read_by_their_indexes(books: Books) -> None:
     """Whatever is asked of days of a month is asked of its partition alone, by its index; and the figures are right."""
     books.run(FILL)
@@ -128,6 +129,7 @@ def test_a_ledger_in_partitions_is_read_by_their_indexes(books: Books) -> None:
     assert not [node for each in scanned for node in each.values() if node == "Seq Scan"]
 
 
+@pytest.mark.both_servers
 def test_partitions_without_an_index_on_the_instant_are_reported(
     books: Books, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +148,7 @@ def test_partitions_without_an_index_on_the_instant_are_reported(
     assert told == ["cost"]
 
 
+@pytest.mark.both_servers
 def test_partitions_come_and_go(books: Books) -> None:
     """Partitions full of history are seen at the refresh after they are attached, and gone after they are detached."""
     books.run(FILL)

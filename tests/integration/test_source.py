@@ -28,6 +28,8 @@ from tests.support import postgres
 from tests.support.example_rows import NOON
 from tests.support.sources import ALL_LEDGERS, PLENTY, ask, refresh_once, refused, source, up
 
+pytestmark = pytest.mark.both_servers
+
 QUESTION = Question(NOON, timedelta(hours=24))
 DEADLINE = 20.0
 SOON_SECONDS = 10.0
@@ -169,7 +171,6 @@ class TestTimeouts:
             "idle_in_transaction_session_timeout": 14000,
         }
 
-    @pytest.mark.parametrize("server", ["pg18"], indirect=True)
     def test_a_locked_ledger_is_given_up_soon_and_the_others_are_read(
         self, database: str, platform: psycopg.Connection[Any]
     ) -> None:

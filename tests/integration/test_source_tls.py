@@ -16,6 +16,8 @@ from tests.support.ledgers import configure
 from tests.support.sources import ask, refused, source
 from tests.support.tls_server import ROLE, Guarded
 
+pytestmark = pytest.mark.tools
+
 ENCRYPTED = "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()"
 
 
@@ -23,7 +25,7 @@ ENCRYPTED = "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()"
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = postgres.start(postgres.system_bin(), {"listen_addresses": "127.0.0.1", "port": port})
+    server = postgres.start(postgres.programs("pg15"), {"listen_addresses": "127.0.0.1", "port": port})
     try:
         yield Guarded(server, tmp_path_factory.mktemp("certificates"))
     finally:

@@ -28,6 +28,8 @@ from tests.support.histories import (
 )
 from tests.support.product import Product
 
+pytestmark = pytest.mark.both_servers
+
 FEW = Options(
     quests=3, models=2, provider_limit=2, layers=2, combinations=4, best_tasks=3, worst_tasks=3, costly_tasks=3
 )

@@ -30,12 +30,6 @@ from tests.support.sizes import sizes, small
 LATER = SOON + timedelta(seconds=15)
 
 
-@pytest.fixture
-def server(pg18: postgres.Server) -> postgres.Server:
-    """One server: none of this depends on its version."""
-    return pg18
-
-
 def spent(published: dict[Key, float]) -> float:
     """All dollars the counters have seen."""
     return sum(number for (name, _), number in published.items() if name == "ledger_spend_usd_total")
@@ -219,11 +213,11 @@ def test_tasks_of_pruned_history_are_forgotten(books: Books) -> None:
 
 
 def test_another_database_by_the_same_name(
-    pg18: postgres.Server, books: Books, monkeypatch: pytest.MonkeyPatch
+    server: postgres.Server, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file with the connection string names another one at a reload: nothing of the old is kept, nothing counts as growth."""
-    name = pg18.create_database()
-    with Books(pg18.dsn(name)) as others:
+    name = server.create_database()
+    with Books(server.dsn(name)) as others:
         books.book("cost", history())
         others.book("cost", [charge(ago(day), f"other {day}", "7") for day in range(30, -1, -1)])
 
@@ -251,7 +245,7 @@ def test_another_database_by_the_same_name(
         assert not any(counted.usd for counted in cost.counters.values())
         for each in (*first._sources.values(), *third._sources.values()):  # noqa: SLF001
             each.close()
-    pg18.drop_database(name)
+    server.drop_database(name)
 
 
 def test_an_error_does_not_repeat_a_whole_cell(books: Books) -> None:

@@ -48,9 +48,8 @@ def create_ledgers(dsn: str) -> None:
 @contextmanager
 def small_platform(server: postgres.Server) -> Iterator[str]:
     """A database with the ledgers of a small platform, dropped at the end; its connection string."""
-    name = server.create_database()
+    name = server.create_database(create_ledgers)
     dsn = server.dsn(name)
-    create_ledgers(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(LEDGERS)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import urllib.request
@@ -12,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.exporter_process import DEADLINE_SECONDS
-
-ALERTMANAGER = shutil.which("prometheus-alertmanager") or "alertmanager"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from tests.support.exporter_process import DEADLINE_SECONDS, eventually
 from tests.support.processes import free_port
+from tests.support.tools import tool
 
 SETTINGS = """\
 global: {{scrape_interval: 3s, scrape_timeout: 3s}}
@@ -104,7 +105,7 @@ class Prometheus(PrometheusApi):
         log = self._folder / "prometheus.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                ["prometheus", f"--config.file={self._settings}", f"--web.listen-address={self._address}",
+                [tool("prometheus"), f"--config.file={self._settings}", f"--web.listen-address={self._address}",
                  f"--storage.tsdb.path={self._folder / 'prometheus'}"],
                 stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             )  # fmt: skip

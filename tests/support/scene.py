@@ -185,8 +185,7 @@ def _is_well(event: Event) -> bool:
 
 def furnish(server: postgres.Server) -> str:
     """Create a database with ledgers, and the role that reads them; return its name."""
-    name = server.create_database()
-    create_ledgers(server.dsn(name))
+    name = server.create_database(create_ledgers)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         connection.execute(CONTENT)
         if not connection.execute("select from pg_roles where rolname = %s", [ROLE]).fetchall():

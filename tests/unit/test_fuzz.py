@@ -53,6 +53,7 @@ def test_what_cannot_be_asked_is_told(arguments: list[str], said: str) -> None:
     assert done.stderr.splitlines()[-1] == f"python -m tests.fuzz: error: {said}"
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("target", TARGETS[:-1])
 def test_it_fuzzes_at_random_and_by_coverage(target: str) -> None:
     """By coverage where atheris exists; there its inputs reach code of ours, that of the examples at the least."""

@@ -15,10 +15,10 @@ from tests.support.scene import PASSWORDS, ROLE, SETTINGS, Scene, configure, fur
 from tests.support.witness import Platform, Witness
 
 
-@pytest.fixture(scope="package")
-def server() -> Iterator[postgres.Server]:
+@pytest.fixture(scope="package", params=postgres.SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[postgres.Server]:
     """A server that may be stopped, killed and starved."""
-    running = postgres.start(postgres.embedded_bin(), SETTINGS)
+    running = postgres.start(postgres.programs(request.param), SETTINGS)
     rules = running.directory / "data" / "pg_hba.conf"
     rules.write_text(f"local all {ROLE} scram-sha-256\n{rules.read_text()}")
     yield running

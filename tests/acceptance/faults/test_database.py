@@ -8,9 +8,12 @@ import signal
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.support.exporter_process import eventually
 from tests.support.scene import PASSWORDS, ROLE, Scene
+
+pytestmark = pytest.mark.slow
 
 
 def test_stopped(scene: Scene) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.support.exporter_process import eventually
 from tests.support.scene import ROLE, Scene
 
+pytestmark = pytest.mark.slow
+
 COST = ("cost",)
 PATIENCE_SECONDS = 12
 """Between a query's timeout and the end of all patience lies a tenth of what was left."""

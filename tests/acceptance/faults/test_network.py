@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import postgres
 from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import ROOT, Exporter, eventually, sample
 from tests.support.proxy import Proxy
 from tests.support.scene import TIMEOUT_SECONDS, Scene, configure, furnish
+
+pytestmark = pytest.mark.slow
 
 GIVEN_UP = f"no answer within {TIMEOUT_SECONDS} s"
 

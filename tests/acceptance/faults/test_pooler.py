@@ -19,7 +19,10 @@ from tests.support import postgres
 from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import Exporter, sample
 from tests.support.scene import ROLE, configure, furnish
+from tests.support.tools import tool
 from tests.support.witness import LEDGERS
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = """\
 [databases]
@@ -42,10 +45,9 @@ def pooler(server: postgres.Server, port: int, folder: Path) -> Iterator[subproc
     settings = folder / "pgbouncer.ini"
     settings.write_text(SETTINGS.format(server=server.directory, port=port, folder=folder))
     (folder / "users").write_text(f'"{ROLE}" ""\n"postgres" ""\n')
-    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     account = {"user": pwd.getpwnam("postgres").pw_uid} if os.geteuid() == 0 else {}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "--quiet", settings], stdout=log, stderr=log, **account)
+        process = subprocess.Popen([tool("pgbouncer"), "--quiet", settings], stdout=log, stderr=log, **account)
     try:
         yield process
     finally:
@@ -62,6 +64,7 @@ def folder(server: postgres.Server) -> Iterator[Path]:
     shutil.rmtree(found)
 
 
+@pytest.mark.tools
 def test_a_pooler_between(server: postgres.Server, folder: Path, tmp_path: Path) -> None:
     """Figures are right while transactions change servers, and again after the pooler was restarted."""
     database = furnish(server)

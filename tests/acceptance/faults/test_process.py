@@ -23,6 +23,8 @@ from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, SOON_SECONDS, Exporter, eventually, sample
 from tests.support.witness import LEDGERS
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1 << 20
 MOMENTS = [0.15 * step for step in range(12)]
 """While Python starts, imports, connects, reads, serves: as shares of the time from its start to its first pass."""

@@ -15,6 +15,8 @@ from tests.support.comparison import as_published, check, snapshot_instant
 from tests.support.exporter_process import Exporter, Samples, sample
 from tests.support.ledgers import create_ledgers
 
+pytestmark = pytest.mark.slow
+
 CHARGES = """
 insert into cost_ledger (id, created_at, provider, cost_usd) select n, now(), 'glm', 1 from generate_series(1, {}) as n
 """
@@ -23,16 +25,15 @@ LOADED_AT = sample("ledger_config_last_reload_success_timestamp_seconds")
 
 
 @pytest.fixture
-def shards(pg18: postgres.Server) -> Iterator[list[str]]:
+def shards(server: postgres.Server) -> Iterator[list[str]]:
     """Two databases with 100 and 7 dollars."""
-    names = [pg18.create_database() for _ in range(2)]
+    names = [server.create_database(create_ledgers) for _ in range(2)]
     for name, charges in zip(names, (100, 7), strict=True):
-        create_ledgers(pg18.dsn(name))
-        with psycopg.connect(pg18.dsn(name), autocommit=True) as connection:
+        with psycopg.connect(server.dsn(name), autocommit=True) as connection:
             connection.execute(CHARGES.format(charges))
-    yield [pg18.dsn(name) for name in names]
+    yield [server.dsn(name) for name in names]
     for name in names:
-        pg18.drop_database(name)
+        server.drop_database(name)
 
 
 def configure(file: Path, dsns: list[str]) -> Path:

@@ -17,15 +17,17 @@ from tests.support.proxy import Proxy
 from tests.support.scene import ROLE, SETTINGS, configure, furnish, passes_since
 from tests.support.witness import LEDGERS
 
+pytestmark = pytest.mark.slow
+
 IMPATIENT = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
 """Replay does not wait for queries: whoever reads what is cleaned up on the primary is cancelled."""
 
 
 @pytest.fixture
-def primary() -> Iterator[postgres.Server]:
-    server = postgres.start(postgres.embedded_bin(), SETTINGS)
-    yield server
-    server.stop()
+def primary(server: postgres.Server) -> Iterator[postgres.Server]:
+    started = postgres.start(server.programs, SETTINGS)
+    yield started
+    started.stop()
 
 
 @pytest.fixture

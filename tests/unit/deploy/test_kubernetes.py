@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ import yaml
 from deploy.kubernetes.__main__ import HERE, RULES, generate, main
 from exporter import __version__, config_file
 from tests.support.complaints import complaints, each
+from tests.support.tools import tool
 
 ROOT = HERE.parents[1]
 DASHBOARDS = ROOT / "grafana" / "dashboards"
@@ -42,12 +41,10 @@ def documents(text: str) -> list[Manifest]:
 @cache
 def kustomized(folder: str) -> str:
     """What would be applied of a folder below deploy/kubernetes. The dashboards stand outside theirs."""
-    tools = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
     outside = ["--load-restrictor=LoadRestrictionsNone"] if folder == "dashboards" else []
-    tool = next((command for name, command in tools.items() if shutil.which(name)), None)
-    if tool is None:
-        pytest.fail("neither kustomize nor kubectl is installed: scripts/install-tools says how to get one")
-    done = subprocess.run([*tool, *outside, HERE / folder], capture_output=True, text=True, check=False)
+    program = tool("kustomize")
+    verb = "kustomize" if Path(program).name == "kubectl" else "build"
+    done = subprocess.run([program, verb, *outside, HERE / folder], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -93,10 +90,8 @@ def check(manifest: Manifest, version: str) -> None:
 @pytest.fixture(scope="module")
 def crds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifest]:
     """The schemas of the Prometheus operator by kind, from its Go module."""
-    go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
-    assert go, "go is not installed, which fetches the operator's schemas: scripts/install-tools installs it"
     done = subprocess.run(
-        [go, "mod", "download", "-json", CRD_MODULE],
+        [tool("go"), "mod", "download", "-json", CRD_MODULE],
         cwd=tmp_path_factory.mktemp("go"),
         capture_output=True,
         text=True,
@@ -147,6 +142,7 @@ class TestRules:
 
 
 class TestDashboards:
+    @pytest.mark.tools
     def test_they_are_those_of_grafana(self) -> None:
         """Every board, to the byte, with the label that Grafana's sidecar looks for."""
         found = built("dashboards", "ConfigMap")
@@ -157,12 +153,13 @@ class TestDashboards:
         assert {config_map["metadata"]["labels"]["grafana_dashboard"] for config_map in found} == {"1"}
 
     def test_none_is_left_out(self) -> None:
-        """Also where neither kustomize nor kubectl is installed."""
+        """Also where kustomize is not installed."""
         kustomization = yaml.safe_load((HERE / "dashboards" / "kustomization.yaml").read_text())
         named = {name for generator in kustomization["configMapGenerator"] for name in generator["files"]}
 
         assert {f"../../../grafana/dashboards/{file.name}" for file in DASHBOARDS.glob("*.json")} == named
 
+    @pytest.mark.tools
     def test_they_can_be_applied_by_the_client(self) -> None:
         """Which keeps a copy of each object in an annotation."""
         found = built("dashboards", "ConfigMap")
@@ -174,12 +171,14 @@ class TestDashboards:
 
 class TestSchemas:
     @staticmethod
+    @pytest.mark.tools
     @each(product(MANIFESTS, VERSIONS), place=lambda item: f"{item[0].relative_to(ROOT)}, Kubernetes {item[1]}")
     def test_every_file_is_valid_as_it_stands(item: tuple[Path, str]) -> None:
         file, version = item
         check_all(documents(file.read_text()), version)
 
     @staticmethod
+    @pytest.mark.tools
     @each(
         product([".", "base", "dashboards", "example"], VERSIONS),
         place=lambda item: f"{folder_of(item[0])}, Kubernetes {item[1]}",
@@ -206,6 +205,7 @@ class TestSchemas:
         assert len(manifests) == 1 + len(list(RULES.glob("*.yml")))
         assert not found, "\n".join(found)
 
+    @pytest.mark.tools
     def test_the_operators_check_can_fail(self, crds: dict[str, Manifest]) -> None:
         manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
         manifest["spec"]["endpoints"][0]["intervall"] = "15s"
@@ -228,6 +228,7 @@ def container_of(folder: str) -> Manifest:
     return the(pod_of(folder)["containers"])
 
 
+@pytest.mark.tools
 class TestDeployment:
     @staticmethod
     @each_deployment
@@ -295,6 +296,7 @@ class TestDeployment:
         assert pod_of(folder)["enableServiceLinks"] is False
 
 
+@pytest.mark.tools
 class TestConfiguration:
     @staticmethod
     @each_deployment
@@ -315,6 +317,7 @@ class TestConfiguration:
 each_whole = each([".", "example"], place=folder_of)
 
 
+@pytest.mark.tools
 class TestWiring:
     @staticmethod
     @each_whole
@@ -355,6 +358,7 @@ class TestWiring:
         assert [name for name, count in names.items() if count > 1] == []
 
 
+@pytest.mark.tools
 class TestExample:
     def test_everything_is_in_its_namespace_which_is_restricted(self) -> None:
         namespace = the(built("example", "Namespace"))["metadata"]

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tools import need_package
+
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 REPOSITORY = "https://github.com/ledger-exporter/ledger-exporter"
 
-pytest.importorskip("sphinx", reason="Sphinx is not installed; `make docs` installs it")
+pytestmark = pytest.mark.tools
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def site(tmp_path: Path) -> Path:
 
 def build(site: Path) -> tuple[str, str]:
     """Build as `make docs` does; return the page `page` and what was complained about."""
+    need_package("sphinx")
     (command,) = re.findall(r"python (-m sphinx .*) docs dist/docs$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     out = site.parent / "dist"
     done = subprocess.run(

@@ -11,6 +11,7 @@ import pytest
 
 from exporter import config_file
 from exporter.cli import cli
+from tests.support.tools import tool
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "systemd.md"
@@ -26,7 +27,7 @@ def settings(key: str) -> list[str]:
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run systemd-analyze."""
-    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([tool("systemd-analyze"), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -37,24 +38,28 @@ def installed(tmp_path: Path) -> Path:
     return unit
 
 
+@pytest.mark.tools
 def test_systemd_accepts_it(installed: Path) -> None:
     done = analyze("verify", "--man=no", str(installed))
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.tools
 def test_systemd_would_refuse_a_mistake(installed: Path) -> None:
     installed.write_text(installed.read_text().replace("ProtectSystem=", "ProtectSytem="))
 
     assert "ProtectSytem" in analyze("verify", "--man=no", str(installed)).stderr
 
 
+@pytest.mark.tools
 def test_it_is_confined() -> None:
     done = analyze("security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}", "--no-pager", str(UNIT))
 
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.tools
 def test_the_measure_can_fail(tmp_path: Path) -> None:
     bare = tmp_path / UNIT.name
     bare.write_text("[Service]\nExecStart=/bin/true\n")
