@@ -171,7 +171,6 @@ class TestDashboards:
 
 class TestSchemas:
     @staticmethod
-    @pytest.mark.tools
     @each(product(MANIFESTS, VERSIONS), place=lambda item: f"{item[0].relative_to(ROOT)}, Kubernetes {item[1]}")
     def test_every_file_is_valid_as_it_stands(item: tuple[Path, str]) -> None:
         file, version = item
@@ -197,6 +196,7 @@ class TestSchemas:
             check_all([manifest], version)
 
     @staticmethod
+    @pytest.mark.tools
     @each(["monitoring", "example"], place=folder_of)
     def test_what_the_operator_reads_is_valid(folder: str, crds: dict[str, Manifest]) -> None:
         manifests = [manifest for kind in crds for manifest in built(folder, kind)]
