@@ -60,7 +60,8 @@ class _Steady(BackgroundScheduler):  # type: ignore[misc]  # the library has no 
                 log.exception("passes could not be planned; trying again")
             return _RETRY_SECONDS
         self.troubles.end(_PLANNING)
-        return seconds
+        # Where the clock is set back in the midst of this, what is due in a moment appears to be an hour away.
+        return None if seconds is None else min(seconds, self.longest_wait.total_seconds())
 
 
 class Scheduler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -25,9 +26,11 @@ settings.register_profile(
 )
 settings.load_profile("ledgers")
 
-# Two at a time they are told of a terminal of 80 columns; what they run is to find none.
-for size in ("COLUMNS", "LINES"):
-    os.environ.pop(size, None)
+# What the caller's shell sets is not for the programs that tests start: another database or proxy, options of the exporter,
+# colours, and the size of a terminal, which pytest-xdist sets too.
+_CALLERS_OWN = re.compile(r"PG[A-Z]+|LEDGER_EXPORTER_\w+|\w+_proxy|NO_COLOR|FORCE_COLOR|COLUMNS|LINES", re.IGNORECASE)
+for variable in filter(_CALLERS_OWN.fullmatch, [*os.environ]):
+    del os.environ[variable]
 
 
 @pytest.hookimpl(wrapper=True)

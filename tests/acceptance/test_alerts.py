@@ -20,6 +20,7 @@ import pytest
 
 from tests.support import compressed, postgres
 from tests.support.alert_ledgers import HISTORY, charge
+from tests.support.days import skip_shortly_before_midnight
 from tests.support.exporter_process import ROOT, Exporter, eventually
 from tests.support.ledgers import create_ledgers
 from tests.support.processes import free_port, is_ready, process
@@ -107,9 +108,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The whole, once it runs and is quiet."""
-    now = datetime.now(UTC)
-    if (now.hour, now.minute) >= (23, 52):
-        pytest.skip("the day ends within minutes, and with it every alert about today")
+    skip_shortly_before_midnight(8)
     folder = tmp_path_factory.mktemp("alerts")
     name = server.create_database(create_ledgers)
     dsn = server.dsn(name)

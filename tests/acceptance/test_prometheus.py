@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from tests.support.days import skip_shortly_before_midnight
 from tests.support.exporter_process import ROOT, Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.processes import free_port
@@ -94,6 +95,7 @@ TRUTHS = {
 @pytest.fixture(scope="module")
 def prometheus(shared_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
     """Prometheus with the repository's files; only the addresses and the pace are the test's."""
+    skip_shortly_before_midnight(2)
     folder = tmp_path_factory.mktemp("prometheus")
     home = folder / "home"
     shutil.copytree(ROOT / "prometheus", home)

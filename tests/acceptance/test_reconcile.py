@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -412,7 +412,7 @@ def refreshing(config: Path) -> Iterator[Refreshing]:
 def in_process(
     config: Path, *places: Place, rounds: int = 1, wait_seconds: float = DEADLINE_SECONDS
 ) -> list[Comparison]:
-    loaded = config_file.load(config)
+    loaded = config_file.load(config).with_timeout(timedelta(minutes=10))  # as the command does
     sources = open_sources(loaded)
     try:
         return reconcile(loaded, sources, places, Patience(rounds, wait_seconds), StatusLine())

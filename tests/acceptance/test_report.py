@@ -16,10 +16,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.comparison import snapshot_instant
+from tests.support.days import midnight, on_one_day
 from tests.support.exporter_process import ROOT, Exporter, Samples, run
 from tests.support.ledgers import configure
 
 VIEWS = ("Allocation", "Efficiency", "Utilization", "Providers", "Waste")
+Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def told(*options: str) -> str:
     return done.stdout
 
 
-def table(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def table(text: str) -> Figures:
     """The samples of a report as CSV."""
     found = {}
     for row in csv.DictReader(io.StringIO(text)):
@@ -50,7 +53,7 @@ def table(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     return found
 
 
-def of_window(samples: Samples, window: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def of_window(samples: Samples, window: str) -> Figures:
     """The samples of the views as they were scraped."""
     found = {}
     for (metric, labels), value in samples.items():
@@ -64,9 +67,14 @@ def of_window(samples: Samples, window: str) -> dict[tuple[str, frozenset[tuple[
 @pytest.mark.parametrize("window", ["today", "7d", "all"])
 def test_figures_are_those_that_are_scraped(quiet: Path, exporter: Exporter, window: str) -> None:
     """From the ledgers and from the exporter, and nothing is missing but the exporter's health."""
-    scraped = of_window(exporter.scrape(), window)
-    direct = table(told(f"--config.file={quiet}", f"--window={window}", "--output=csv"))
-    asked = table(told(f"--from-url=http://{exporter.address}", f"--window={window}", "--output=csv"))
+
+    def look() -> list[Figures]:
+        scrape = exporter.until(lambda scrape: snapshot_instant(scrape) >= midnight())
+        direct = told(f"--config.file={quiet}", f"--window={window}", "--output=csv")
+        asked = told(f"--from-url=http://{exporter.address}", f"--window={window}", "--output=csv")
+        return [of_window(scrape, window), table(direct), table(asked)]
+
+    scraped, direct, asked = on_one_day(look)
 
     health = {metric for metric, _ in scraped} - {metric for metric, _ in direct}
     assert direct == asked

@@ -23,6 +23,7 @@ from tests.oracle import samples
 from tests.support import compressed, postgres
 from tests.support.alert_ledgers import HISTORY, charge
 from tests.support.comparison import differences, figures
+from tests.support.days import skip_shortly_before_midnight
 from tests.support.exporter_process import ROOT, Exporter, Samples, eventually, sample
 from tests.support.ledgers import create_ledgers
 from tests.support.processes import free_port, is_ready, process
@@ -310,9 +311,7 @@ def lay_out(folder: Path, stage: Receiver, targets: Sequence[str], alertmanager:
 @pytest.fixture(scope="module")
 def stage(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The whole, once every part answers."""
-    now = datetime.now(UTC)
-    if (now.hour, now.minute) >= (23, 57):
-        pytest.skip("the day ends within minutes, and with it every alert about today")
+    skip_shortly_before_midnight(3)
     folder = tmp_path_factory.mktemp("scaling")
     name = server.create_database(create_ledgers)
     execute(server.dsn(name), HISTORY)

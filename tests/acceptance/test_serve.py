@@ -7,7 +7,6 @@ import math
 import re
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -297,14 +296,14 @@ class TestOutage:
             expected = float(platform.execute(ALL_SPEND).fetchall()[0][0])
         with Exporter(configure(tmp_path / "c.yml", own_server.dsn())) as exporter:
             exporter.until_ready()
-            stop(own_server)
+            own_server.halt()
             down = exporter.until(lambda scrape: scrape[COST_UP] == 0)
 
             assert spend(down) == pytest.approx(expected)
             assert down[sample("ledger_refresh_failures_total", ledger="cost")] > 0
             assert exporter.ask("/-/healthy").status == exporter.ask("/-/ready").status == 200
 
-            start_again(own_server)
+            own_server.start_again()
             up = exporter.until(lambda scrape: scrape[COST_UP] == 1)
 
             assert spend(up) == pytest.approx(expected)
@@ -337,21 +336,6 @@ class TestOutage:
             after = exporter.until(lambda scrape: scrape[passes] >= before[passes] + 2)
 
             assert spend(after) == pytest.approx(spend(before) + 1000)
-
-
-def stop(server: postgres.Server) -> None:
-    """Stop a server as an operator does; its folder stays."""
-    server.process.send_signal(signal.SIGINT)
-    server.process.wait(postgres.STOP_TIMEOUT_SECONDS)
-
-
-def start_again(server: postgres.Server) -> None:
-    """Start a stopped server from its folder, as the account that owns it."""
-    owner = (server.directory / "data").stat()
-    server.process = subprocess.Popen(
-        server.process.args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd=server.directory, start_new_session=True, user=owner.st_uid, group=owner.st_gid, extra_groups=[],
-    )  # fmt: skip
 
 
 class TestReload:

@@ -15,6 +15,7 @@ from exporter.demo import history
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from tests.support import postgres
+from tests.support.days import skip_shortly_before_midnight
 from tests.support.exporter_process import Exporter, eventually
 from tests.support.prometheus import Prometheus, Series
 
@@ -111,6 +112,7 @@ TRUTHS = {
 @pytest.fixture(scope="module")
 def dsn(server: postgres.Server) -> Iterator[str]:
     """The demo's ledgers, incidents and all."""
+    skip_shortly_before_midnight(5)
     name = server.create_database()
     now = datetime.now(UTC)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:

@@ -25,6 +25,7 @@ from tests import oracle
 from tests.support import postgres
 from tests.support.boards import HEALTH, Part, Query, panels, queries
 from tests.support.complaints import each
+from tests.support.days import skip_shortly_before_midnight
 from tests.support.exporter_process import Exporter, eventually
 from tests.support.prometheus import Prometheus, RefusedError, Series
 
@@ -172,6 +173,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The demo's ledgers, some charges booked after the first scrape, and the scrape that shows them."""
+    skip_shortly_before_midnight(5)
     folder = tmp_path_factory.mktemp("dashboards")
     dsn = server.dsn(server.create_database())
     now = datetime.now(UTC)

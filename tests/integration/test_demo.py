@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,11 +22,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from exporter.demo import companions, history, postgres, tour
+from exporter.demo import history, postgres, tour
 from exporter.demo.booking import Booking
 from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from exporter.demo.stage import Program, ProgramError, Stage
+from tests.support.exporter_process import eventually
+from tests.support.processes import free_port
 from tests.support.tools import tool
 
 ROOT = Path(__file__).parents[2]
@@ -364,7 +365,7 @@ def sandbox() -> Iterator[Sandbox]:
     """A sandbox with nothing on the PATH."""
     folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
     folder.chmod(0o755)
-    found = Sandbox(folder / "bin", folder / "tmp", companions._free_port(19851, set()))  # noqa: SLF001
+    found = Sandbox(folder / "bin", folder / "tmp", free_port())
     found.tools.mkdir()
     found.temporary.mkdir()
     yield found
@@ -398,8 +399,7 @@ def test_the_demo_runs_is_scraped_and_leaves_nothing(sandbox, farewell):
 
 def test_a_demo_stopped_while_it_loads_leaves_nothing(sandbox):
     with sandbox.demo("--days=400", "--scale=1", f"--web.listen-address=127.0.0.1:{sandbox.port}") as process:
-        while not sandbox.processes():
-            Event().wait(0.05)
+        eventually(sandbox.processes, "nothing was started")
         process.terminate()
         said = process.stdout.read()
         process.wait(60)
@@ -413,8 +413,7 @@ def test_a_demo_that_is_killed_leaves_nothing_either(sandbox):
         _read_until(process, READY)
         assert any("guard.py" in command for command in sandbox.processes())
         process.kill()
-    while sandbox.processes():
-        Event().wait(0.05)
+    eventually(lambda: not sandbox.processes(), "the guard has not ended what was started")
     assert sandbox.leftovers() == []
 
 
@@ -425,18 +424,14 @@ def test_prometheus_scrapes_the_demo_where_it_is_installed(sandbox):
     with sandbox.listening() as process:
         said = _read_until(process, READY)
         url = next(line.split()[-1] for line in said.splitlines() if line.strip().startswith("Prometheus"))
-        deadline = time.monotonic() + 60
-        health = ""
-        while '"health":"up"' not in health and time.monotonic() < deadline:
-            Event().wait(0.2)
-            health = sandbox.get(f"{url}api/v1/targets")
+        eventually(lambda: '"health":"up"' in sandbox.get(f"{url}api/v1/targets"), "Prometheus has not scraped")
+        targets = sandbox.get(f"{url}api/v1/targets")
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         process.wait(60)
     assert "Nothing is left behind." in rest
     assert sandbox.leftovers() == []
-    assert '"health":"up"' in health
-    assert f'"127.0.0.1:{sandbox.port}"' in health
+    assert f'"127.0.0.1:{sandbox.port}"' in targets
 
 
 def test_a_taken_port_is_said_at_once(sandbox):

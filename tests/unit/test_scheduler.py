@@ -121,13 +121,19 @@ def test_passes_do_not_overlap() -> None:
 
 
 class WallClock(datetime):
-    """The machine's clock, which somebody may set."""
+    """The machine's clock, which somebody may set: at once, or after so many looks at it."""
 
     set_by = timedelta(0)
+    later: tuple[int, timedelta] | None = None
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) + cls.set_by
+        now = super().now(tz) + cls.set_by
+        if cls.later is not None:
+            looks, step = cls.later
+            cls.later = (looks - 1, step) if looks > 1 else None
+            cls.set_by = cls.set_by if cls.later else step
+        return now
 
 
 @pytest.fixture
@@ -135,7 +141,7 @@ def wall_clock() -> Iterator[type[WallClock]]:
     """The clock that APScheduler and the exporter go by."""
     with patch.object(base, "datetime", WallClock), patch.object(scheduling, "datetime", WallClock):
         yield WallClock
-    WallClock.set_by = timedelta(0)
+    WallClock.set_by, WallClock.later = timedelta(0), None
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,18 @@ def test_passes_go_on_when_the_clock_is_set(wall_clock: type[WallClock], step: t
     with running(passes, timedelta(milliseconds=100)):
         passes.wait_for(2)
         wall_clock.set_by = step
+        passes.wait_for(passes.began + 3)
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_passes_go_on_when_the_clock_is_set_back_while_they_are_planned(
+    wall_clock: type[WallClock], looks: int
+) -> None:
+    """Between one look at the clock and the next."""
+    passes = Passes()
+    with running(passes, timedelta(milliseconds=100)):
+        passes.wait_for(2)
+        wall_clock.later = looks, timedelta(hours=-1)
         passes.wait_for(passes.began + 3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class TestPasswords:
         _, found = findings(path, self.IN_FILE)
 
         assert (found.severity, found.key) == (Severity.WARNING, "sources.main.dsn")
-        assert found.statements == [f"chmod 600 {path}"]
+        assert found.statements == [f"chmod 600 {shlex.quote(str(path))}"]
         assert "s3cret" not in str(found)
 
     def test_one_in_a_file_of_our_own_is_not(self, path: Path) -> None:
