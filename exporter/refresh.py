@@ -7,33 +7,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from time import perf_counter
 
 from exporter import assembly, views
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.costliest import Costliest
-from exporter.counters import LABELS as COUNTER_LABELS
-from exporter.counters import Counters
 from exporter.errors import SourceError, Stopped
 from exporter.exposition import Demand, Exposition, Format, Lines
+from exporter.holding import Parts, windows_on
 from exporter.incremental.reader import Reader
-from exporter.labels import Admission
+from exporter.labelling.labels import Folds, Labeller, Labels
+from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.source import Question, Source, Transaction, together
 from exporter.logs import Troubles
+from exporter.names.families import Families
 from exporter.parts import (
-    DAY_BOUND_WINDOWS,
     BudgetPart,
     CostPart,
     ImpactPart,
-    Key,
     Part,
-    Spend,
     TaskNumbers,
     day_of,
 )
+from exporter.publishing.census import Census, Rules, exporter_series
+from exporter.publishing.counters import LABELS as COUNTER_LABELS
+from exporter.publishing.counters import Counters, Proposal
 from exporter.snapshot import LedgerHealth, Reload, Settings, Snapshot
 from exporter.views.metric import Family
 
@@ -42,8 +43,6 @@ log = logging.getLogger(__name__)
 _FAILURES_BEFORE_SKIPPING = 3
 _SHARE_TOGETHER = 0.5
 """Of the time for a source, what reading all its ledgers at once may take before each is read on its own."""
-_GONE_QUESTS = 10_000
-"""So many quests that are in no ledger any more keep their names, should they come back."""
 _GONE_TASKS = 100_000
 """So many tasks that are in no ledger any more keep their numbers."""
 _FIRST_LOAD_SECONDS = 0.5
@@ -87,18 +86,17 @@ class Refresh:
         reload: Reload | None = None,
         *,
         whole: bool = False,
-        prefer: Callable[[Admission, assembly.Parts], None] | None = None,
+        policy: LabelPolicy | None = None,
     ) -> None:
         """`sources` maps the names in the configuration to databases; they stay the caller's to close.
 
-        With `whole` each pass reads the ledgers whole: slow, simple, and what all else must equal. `prefer` lets some labels
-        in before all others.
+        With `whole` each pass reads the ledgers whole: slow, simple, and what all else must equal. `policy` decides about
+        labels, by default as the configuration says.
         """
         self._config = config
         self._sources = sources
         self._reads_whole = whole
-        self._prefer = prefer
-        self._families = cost.Families(config.providers)
+        self._families = Families(config.providers)
         self._settings = Settings(
             refresh_interval_seconds=config.refresh.interval.total_seconds(),
             max_age_seconds=config.refresh.max_age.total_seconds(),
@@ -121,18 +119,10 @@ class Refresh:
         self._parts: dict[LedgerName, dict[str, Part]] = {ledger: {} for ledger in LEDGERS}
         self._whole: dict[LedgerName, Part] = {}
         self._instant: float | None = None
-        self._names: Mapping[str, str | None] = {}
-        self._quest_labels: dict[str, str] = {}
-        self._quest_ids: dict[str, str] = {}
-        self._admission = Admission(assembly.admission_limits(config.limits, 0))
-        self._halvings = 0
-        self._labels: assembly.Labeller | None = None
-        self._admitted: tuple[Admission, assembly.Parts] | None = None
+        self._policy = policy or LabelPolicy(config.limits)
         self._costliest = Costliest(config.costly.top)
-        self._decided_for: tuple[int, frozenset[str]] | None = None
         self._counters = Counters(config.limits.combinations)
-        self._counted: CostPart | None = None
-        self._counter_values: Mapping[Key, Spend] = {}
+        self._rules = Rules.of(config)
         self._last = self._blank()
 
     def inherit(self, previous: Refresh) -> None:
@@ -143,12 +133,8 @@ class Refresh:
         """
         self.demand = previous.demand
         self._whole, self._instant = dict(previous._whole), previous._instant
-        self._names, self._quest_labels, self._quest_ids = previous._names, previous._quest_labels, previous._quest_ids
-        self._counters, self._counted = previous._counters, previous._counted
-        self._counter_values = previous._counter_values
-        if self._config.limits == previous._config.limits:
-            self._admission, self._halvings = previous._admission, previous._halvings
-            self._decided_for = previous._decided_for
+        self._policy, self._counters = previous._policy, previous._counters
+        self._policy.limit(self._config.limits)
         self._last = replace(previous._last, settings=self._settings, reload=self.reload)
         self._counters.limit = self._config.limits.combinations
         if previous._meaning_of_charges() != self._meaning_of_charges():
@@ -251,7 +237,7 @@ class Refresh:
         return replace(self._blank(), instant=last.instant)
 
     def _blank(self) -> Snapshot:
-        return Snapshot(self._settings, dict(self._health), self._admission.folds(), reload=self.reload)
+        return Snapshot(self._settings, dict(self._health), Folds.none(), reload=self.reload)
 
     def _read(self, question: Question) -> list[Reading]:
         names = [name for name in self._sources if self._attempts.is_due(name)]
@@ -468,7 +454,7 @@ class Refresh:
             first, *others = (parts[source] for source in sources)
             whole, known = reduce(add, others, first), self._whole.get(ledger)
             # What is being loaded anew takes the place of what was known when it answers as much.
-            if known is None or self._is_old(known, now) or set(_windows(known, now)) <= set(whole.windows):
+            if known is None or self._is_old(known, now) or set(windows_on(known, day_of(now))) <= set(whole.windows):
                 self._whole[ledger] = whole
 
     def _note_health(self, ledger: LedgerName, readings: Sequence[Reading], now: datetime) -> None:
@@ -507,119 +493,51 @@ class Refresh:
     def _build(self, now: datetime) -> tuple[Snapshot, list[Family]]:
         """Make the snapshot of all that is known."""
         parts = self._known_parts(now)
-        if parts.budget is not None:
-            self._names = assembly.booked_names(parts.budget)
-        # A quest keeps its label though the ledger it is in cannot be read any more.
-        ever = assembly.Parts(**self._whole)  # type: ignore[arg-type]
-        labels = assembly.label_quests(assembly.quest_ids(ever), self._names)
-        self._quest_labels.update(labels)
-        self._quest_ids.update({label: quest for quest, label in labels.items()})
-        self._forget_quests(labels)
-        # The counters never fold anew: they are fed when it is settled who keeps a label of its own.
-        if self._decide_afresh_when_due(now):
-            self._settle(parts, now)
-        self._count(parts)
-        return self._settle(parts, now)
+        besides = exporter_series(parts, self._health, self._instant, self.reload)
+        census = Census(parts, self._rules, self._counters, partial(self._propose, parts.cost), besides)
+        labels = self._policy.decide(parts, census)
+        proposal = census.proposal(labels)
+        if proposal is not None:
+            self._counters.take(proposal)
+        snapshot = self._snapshot(parts, labels)
+        return snapshot, views.families(snapshot)
 
-    def _forget_quests(self, labels: Mapping[str, str]) -> None:
-        """Forget quests that are in no ledger any more, but for those the counters know, once they are very many."""
-        if len(self._quest_ids) <= 2 * len(labels) + _GONE_QUESTS:
-            return
-        known = labels.keys() | assembly.quest_ids(assembly.Parts(cost=self._counted))
-        shown = {*labels.values(), *(quest for *_, quest in self._counter_values if quest is not None)}
-        self._quest_labels = {quest: label for quest, label in self._quest_labels.items() if quest in known}
-        self._quest_ids = {label: quest for label, quest in self._quest_ids.items() if label in shown}
+    def _propose(self, part: CostPart | None, labeller: Labeller) -> Proposal | None:
+        """Propose what the counters become: they change with each newly read cost ledger that is loaded."""
+        if part is None or part is self._counters.counted or "all" not in part.windows or self.is_loading:
+            return None
+        return self._counters.propose_part(part, labeller)
 
-    def _settle(self, parts: assembly.Parts, now: datetime) -> tuple[Snapshot, list[Family]]:
-        """Make the snapshot, folding more while it has too many series."""
-        before = self._halvings
-        while True:
-            snapshot = self._snapshot(parts, now)
-            families = views.families(snapshot)
-            series = sum(len(family.samples) for family in families)
-            if series <= self._config.limits.series or not any(self._limits().values()):
-                break
-            self._tighten()
-        if self._halvings > before:
-            extra = {"series": series, "limit": self._config.limits.series, **self._limits()}
-            log.warning("there were more series than limits.series: labels are folded further", extra=extra)
-        return snapshot, families
-
-    def _tighten(self) -> None:
-        """Halve the limits until that takes a label or combination from somebody."""
-        self._halvings += 1
-        while any(self._limits().values()) and not self._admission.is_touched_by(self._limits()):
-            self._halvings += 1
-        self._admission = Admission(self._limits())
-
-    def _limits(self) -> dict[str, int]:
-        return assembly.admission_limits(self._config.limits, self._halvings)
-
-    def _known_parts(self, now: datetime) -> assembly.Parts:
+    def _known_parts(self, now: datetime) -> Parts:
         """Return the ledgers that are not older than `max_age`."""
         known = {ledger: part for ledger, part in self._whole.items() if not self._is_old(part, now)}
-        return assembly.Parts(**known)  # type: ignore[arg-type]
+        return Parts(day_of(now), **known)  # type: ignore[arg-type]
 
     def _is_old(self, part: Part, now: datetime) -> bool:
         return part.instant < (now - self._config.refresh.max_age).timestamp()
 
-    def _decide_afresh_when_due(self, now: datetime) -> bool:
-        """Forget who keeps a label at 00:00 UTC, and when a ledger is first known; tell whether that was due."""
-        due_for = (day_of(now), frozenset(ledger for ledger, part in self._whole.items() if "30d" in part.windows))
-        if due_for == self._decided_for:
-            return False
-        self._decided_for, self._halvings = due_for, 0
-        self._admission = Admission(self._limits())
-        return True
-
-    def _snapshot(self, parts: assembly.Parts, now: datetime) -> Snapshot:
-        self._admit_labels(parts)
-        labels = self._labeller()
+    def _snapshot(self, parts: Parts, labels: Labels) -> Snapshot:
+        labeller = labels.labeller
         cost_figures = impact_figures = budget_figures = None
         if parts.cost is not None:
-            windows = _windows(parts.cost, now)
-            cost_figures = assembly.cost_figures(parts.cost, windows, labels, self._costliest, self._counter_values)
+            windows = parts.windows(parts.cost)
+            cost_figures = assembly.cost_figures(parts.cost, windows, labeller, self._costliest, self._counters.values)
         if parts.impact is not None:
-            impact_figures = assembly.impact_figures(parts.impact, _windows(parts.impact, now), labels, self._config)
+            impact_figures = assembly.impact_figures(parts.impact, parts.windows(parts.impact), labeller, self._config)
         if parts.budget is not None:
-            budget_figures = assembly.budget_figures(parts.budget, _windows(parts.budget, now), labels)
-        assembly.admit_combinations(self._admission, cost_figures, impact_figures)
+            budget_figures = assembly.budget_figures(parts.budget, parts.windows(parts.budget), labeller)
         return Snapshot(
             settings=self._settings,
             health=dict(self._health),
-            folds=self._admission.folds(),
+            folds=labels.folds,
             instant=self._instant,
             cost=cost_figures,
             impact=impact_figures,
             budget=budget_figures,
-            quest_ids=dict(self._quest_ids),
-            folded={**self._admission.folded, ",".join(COUNTER_LABELS): self._counters.folded},
+            quest_ids=labels.quest_ids,
+            folded={**labels.folded, ",".join(COUNTER_LABELS): self._counters.folded},
             reload=self.reload,
         )
-
-    def _admit_labels(self, parts: assembly.Parts) -> None:
-        """Let new labels in, once for the same parts."""
-        if self._admitted is None or self._admitted[0] is not self._admission or self._admitted[1] is not parts:
-            if self._prefer is not None:
-                self._prefer(self._admission, parts)
-            assembly.admit_labels(self._admission, parts)
-            self._admitted = self._admission, parts
-
-    def _labeller(self) -> assembly.Labeller:
-        """Return how everything is labelled now: the same object while that does not change, for what is remembered by it."""
-        labels = assembly.Labeller(dict(self._quest_labels), self._admission.folds())
-        if self._labels is None or not labels.is_like(self._labels):
-            self._labels = labels
-        return self._labels
-
-    def _count(self, parts: assembly.Parts) -> None:
-        """Feed the counters, once for each newly read cost ledger."""
-        known = parts.cost is not None and "all" in parts.cost.windows and not self.is_loading
-        if known and parts.cost is not None and parts.cost is not self._counted:
-            self._admit_labels(parts)
-            labels = self._labeller()
-            self._counter_values = assembly.update_counters(self._counters, parts.cost, labels)
-            self._counted = parts.cost
 
 
 class _Attempts:
@@ -647,13 +565,6 @@ class _Attempts:
     def note(self, source: str, *, failed: bool) -> None:
         """Note how an attempt went."""
         self._failures[source] = self._failures.get(source, 0) + 1 if failed else 0
-
-
-def _windows(part: Part, now: datetime) -> tuple[str, ...]:
-    """Return the windows a part can still answer: once its day is over, not today's and yesterday's."""
-    if part.today == day_of(now):
-        return part.windows
-    return tuple(window for window in part.windows if window not in DAY_BOUND_WINDOWS)
 
 
 def _log_change(ledger: LedgerName, before: LedgerHealth, now: LedgerHealth) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 from exporter.config import LedgerName
-from exporter.labels import Folds
+from exporter.labelling.labels import Folds
 from exporter.parts import Allocation, Key, Outcomes, Spend, Table, Waste
 from exporter.thresholds import Thresholds
 

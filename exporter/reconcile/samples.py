@@ -9,8 +9,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import views
-from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.errors import RequestError
+from exporter.publishing.counters import LABELS as COUNTER_LABELS
 from exporter.views import health
 from exporter.views.metric import Family, Metric
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from exporter import views
 from exporter.config import Config
 from exporter.errors import SourceError
+from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers.source import Source
 from exporter.reconcile.kept import Kept
 from exporter.reconcile.samples import Key, of_families
@@ -58,7 +59,8 @@ def read(
         oracle = {}
         for kept in folded:
             status.say("Reading the ledgers whole ...")
-            oracle[kept] = _told(Refresh(config, sources, whole=True, prefer=kept.prefer), now, status)
+            policy = LabelPolicy(config.limits, kept.admission)
+            oracle[kept] = _told(Refresh(config, sources, whole=True, policy=policy), now, status)
         return Truth(instant, oracle, _told(Refresh(config, sources), now, status) if engine else None)
 
 

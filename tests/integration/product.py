@@ -74,6 +74,9 @@ class Product:
         while self._refresh.is_loading:
             self._refresh.load(now, _SLICE_SECONDS)
             published = self._refresh.run(now)
+        labels = self._refresh._policy.labels  # noqa: SLF001
+        assert labels is not None
+        assert labels.series == published.exposition.series, "labels were decided by another number of series"
         found: dict[Key, float] = {}
         for family in views.families(published.snapshot):
             for values, number in family.samples.items():

@@ -173,7 +173,7 @@ def test_a_missing_index_is_told_once_with_what_to_do(books: Books, caplog: pyte
 
 def test_quests_that_come_and_go_are_not_remembered_for_ever(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory follows the quests there are, some gone ones, and those the counters know."""
-    monkeypatch.setattr("exporter.refresh._GONE_QUESTS", 10)
+    monkeypatch.setattr("exporter.labelling.quests._GONE_QUESTS", 10)
     with small(), Engine([books.dsn]) as engine:
         sizes = []
         for day in range(12):
@@ -182,7 +182,7 @@ def test_quests_that_come_and_go_are_not_remembered_for_ever(books: Books, monke
             books.run("truncate cost_ledger restart identity")
             books.book("cost", rows)
             published = engine.caught_up(now)
-            sizes.append(len(engine.inner._quest_labels))  # noqa: SLF001
+            sizes.append(len(engine.inner._policy._quests.labels))  # noqa: SLF001
             assert (
                 "ledger_quest_info",
                 frozenset({("quest", f"quest {day} 0"), ("quest_id", f"quest {day} 0")}),

@@ -21,8 +21,8 @@ from exporter import __version__, config_file
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
-from exporter.ledgers.cost import Families
 from exporter.ledgers.source import Question, Source, Transaction
+from exporter.names.families import Families
 from exporter.parts import CostPart, TaskNumbers
 from exporter.refresh import Refresh
 from exporter.snapshot import Snapshot

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.config import LEDGERS
-from exporter.labels import COMBINATIONS, Folds
+from exporter.labelling.labels import COMBINATIONS, Folds
 from exporter.parts import WINDOWS, Allocation, Key, Outcomes, Spend, Table, Waste, day_of
 from exporter.snapshot import BudgetFigures, CostFigures, ImpactFigures, LedgerHealth, Settings, Snapshot
 from exporter.views.metric import Family

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from exporter import exposition as module
 from exporter import views
 from exporter.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEXT, Demand, Exposition, Lines
-from exporter.labels import clean
+from exporter.names.text import clean
 from exporter.snapshot import RankedTask
 from exporter.views.metric import Family, Metric
 from tests.unit.made import cost_figures, impact_figures, snapshot, spend, usd
