@@ -16,14 +16,15 @@ from typing import NoReturn
 from exporter import config_file
 from exporter.config import Config
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
-from exporter.exposition import Format
 from exporter.garbage import Garbage
 from exporter.ledgers.source import Source
 from exporter.logs import Troubles
 from exporter.parts import day_of
-from exporter.refresh import Published, Refresh
+from exporter.publishing.builder import Published
+from exporter.publishing.exposition import Format
+from exporter.publishing.snapshot import Reference, Reload
+from exporter.refresher import Refresher
 from exporter.scheduler import Scheduler
-from exporter.snapshot import Reference, Reload
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class App:
         config = config_file.load(config_path)
         self._sources = open_sources(config)
         self._reload = Reload(success=_now().timestamp())
-        self._refresh = Refresh(config, self._sources, self._reload)
+        self._refresher = Refresher.new(config, self._sources, self._reload)
         self._pending: tuple[Config, dict[str, Source]] | None = None
         self._loading = threading.Lock()
         self._publishing = threading.Lock()
@@ -100,8 +101,8 @@ class App:
         self._garbage = Garbage()
         self._troubles = Troubles()
         self.ready = threading.Event()
-        self.published: Reference[Published] = Reference(self._refresh.empty())
-        self._demand = self._refresh.demand
+        self.published: Reference[Published] = Reference(self._refresher.empty())
+        self._demand = self._refresher.kept.renderer.demand
         self._scheduler = Scheduler(self.run_pass, config.refresh.interval)
 
     def start(self) -> None:
@@ -118,10 +119,9 @@ class App:
         with self._pass:
             if self._stopping.is_set():
                 return
-            started = perf_counter()
             try:
                 self._adopt_configuration()
-                self._refresh_once(started)
+                self._refresh_once(again=False)
                 self.ready.set()
                 self._go_on()
                 self._garbage.collect(day_of(_now()))
@@ -132,19 +132,19 @@ class App:
                 if self._troubles.recur("pass"):
                     log.exception("refresh failed unexpectedly; the last snapshot stays")
 
-    def _refresh_once(self, started: float) -> None:
-        before = self.published.get()
-        published = self._refresh.run(_now())
+    def _refresh_once(self, *, again: bool) -> None:
+        started, before = perf_counter(), self.published.get()
+        published = self._refresher.run(_now(), again=again)
         self._publish(published)
         _log_refresh(published, before, perf_counter() - started)
 
     def _go_on(self) -> None:
         """Use the time until the next pass: load what is not loaded yet, publishing windows when complete; or verify."""
-        while self._refresh.is_loading and self._pending is None and not self._stopping.is_set():
-            self._refresh.load(_now(), _LOAD_SECONDS)
-            self._refresh_once(perf_counter())
-        if not self._refresh.is_loading:
-            self._refresh.verify()
+        while self._refresher.is_loading and self._pending is None and not self._stopping.is_set():
+            self._refresher.load(_now(), _LOAD_SECONDS)
+            self._refresh_once(again=True)
+        if not self._refresher.is_loading:
+            self._refresher.verify()
 
     def reload(self) -> None:
         """Load the configuration again; what is published changes when the first pass under it is done.
@@ -180,13 +180,12 @@ class App:
         """Go over to the configuration loaded last. Between passes, so that no reload ever waits for a database."""
         with self._loading:
             pending, self._pending = self._pending, None
-            self._refresh.reload = self._reload
+            self._refresher.reload = self._reload
         if pending is None:
             return
         config, sources = pending
-        refresh = Refresh(config, sources, self._reload)
-        refresh.inherit(self._refresh)
-        former, self._sources, self._refresh = self._sources, sources, refresh
+        refresher = self._refresher.reloaded(config, sources, self._reload)
+        former, self._sources, self._refresher = self._sources, sources, refresher
         for source in former.values():
             source.close()
 

@@ -1,4 +1,4 @@
-"""What would have been published at each step, made by the same assembly and views as what is published now."""
+"""What would have been published at each step, made by the same figures and views as what is published now."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from exporter import assembly
 from exporter.backfill.ledgers import BudgetPast, CostPast, ImpactPast, LedgerPast
 from exporter.config import LEDGERS, Config
-from exporter.costliest import Costliest
-from exporter.holding import Parts
+from exporter.holding import LedgerHealth, Parts
 from exporter.labelling.labels import COMBINATIONS, OPEN_LABELS, Labeller, Labels
 from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers.history import Allocated, Charged, Ended, Steps
 from exporter.parts import WINDOWS, Key, Spend
+from exporter.publishing import figures
 from exporter.publishing.census import Census, Rules
+from exporter.publishing.costliest import Costliest
 from exporter.publishing.counters import LABELS as COUNTER_LABELS
 from exporter.publishing.counters import Counters, Proposal, recent_charges
-from exporter.snapshot import LedgerHealth, Settings, Snapshot
+from exporter.publishing.snapshot import Settings, Snapshot
 from exporter.views import allocation, efficiency, health, providers, thresholds, utilization, waste
 from exporter.views.metric import Family, Metric
 
@@ -96,13 +96,7 @@ class Past:
         self._labels: Labels | None = None
         self._counters = Counters(config.limits.combinations)
         self._costliest = Costliest(1)
-        self._settings = Settings(
-            refresh_interval_seconds=config.refresh.interval.total_seconds(),
-            max_age_seconds=config.refresh.max_age.total_seconds(),
-            waste_min_tokens=config.waste.min_tokens,
-            waste_max_impact=config.waste.max_impact,
-            thresholds=config.thresholds.resolved(),
-        )
+        self._settings = Settings.of(config)
 
     def step(self, number: int, *, whole: bool = False) -> Step:
         """Go to a step and return what it tells; `whole` asks for every sample."""
@@ -190,9 +184,9 @@ class Past:
             health=dict.fromkeys(LEDGERS, LedgerHealth({"": True}, progress=1.0, last_success=instant)),
             folds=labels.folds,
             instant=instant,
-            cost=assembly.cost_figures(cost, WINDOWS, labels.labeller, self._costliest, reached.counters),
-            impact=assembly.impact_figures(impact, WINDOWS, labels.labeller, self._config),
-            budget=assembly.budget_figures(budget, WINDOWS, labels.labeller) if reached.whole else None,
+            cost=figures.cost_figures(cost, WINDOWS, labels.labeller, self._costliest, reached.counters),
+            impact=figures.impact_figures(impact, WINDOWS, labels.labeller, self._config),
+            budget=figures.budget_figures(budget, WINDOWS, labels.labeller) if reached.whole else None,
             quest_ids=labels.quest_ids,
             folded={**labels.folded, ",".join(COUNTER_LABELS): self._counters.folded},
         )

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from exporter.config import Config, LedgerName
-from exporter.holding import Parts
+from exporter.holding import LedgerHealth, Parts
 from exporter.labelling.labels import COMBINATIONS, OPEN_LABELS, Folds, Labeller, Labels
 from exporter.names.text import RESERVED
 from exporter.parts import (
@@ -29,7 +29,7 @@ from exporter.parts import (
     ranked,
 )
 from exporter.publishing.counters import Counters, Proposal
-from exporter.snapshot import LedgerHealth, Reload
+from exporter.publishing.snapshot import Reload
 from exporter.thresholds import CATALOGUE, Thresholds
 
 _ALL, _RECENT = WINDOWS.index("all"), WINDOWS.index("30d")
@@ -205,9 +205,8 @@ def _tasks(pieces: Iterable[TaskSpend], labeller: Labeller, most: int) -> set[tu
 
 def _count_counters(count: _Count, values: Mapping[Key, Spend], *, has_tokens_out: bool) -> None:
     count.series += len(values) * (4 if has_tokens_out else 3)
-    for provider, _, quest in values:
-        count.providers.add(str(provider))
-        count.quests.add(str(quest))
+    count.providers |= {str(provider) for provider, _, _ in values}
+    count.quests |= {str(quest) for _, _, quest in values}
 
 
 def _count_impact(count: _Count, part: ImpactPart, windows: tuple[str, ...], labels: Labels, rules: Rules) -> None:

@@ -10,7 +10,7 @@ from exporter.labelling.admission import Admission, Weight
 from exporter.labelling.labels import COMBINATIONS
 from exporter.names.text import RESERVED, clean
 from exporter.parts import Key as Combination
-from exporter.reconcile.samples import Samples, lasting, values_of
+from exporter.reconcile.figures import Samples, lasting, values_of
 from exporter.views import allocation, efficiency, health, providers
 
 _VALUES = ("provider", "model", "layer")

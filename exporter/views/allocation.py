@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from exporter.names.text import RESERVED, clean
 from exporter.parts import day_seconds
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from exporter.views.metric import Family, Metric
 
 BUDGET = Metric(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from exporter.names.text import RESERVED
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from exporter.thresholds import CATALOGUE, Threshold
 from exporter.views.metric import Family, Metric
 

@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import __version__, app
-from exporter.exposition import OPENMETRICS, TEXT
+from exporter.publishing.exposition import OPENMETRICS, TEXT
 from exporter.web import serving
 from tests import postgres
 from tests.acceptance.conftest import LEDGERS, configure

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from psycopg import sql
 
-from exporter import config_file, refresh
+from exporter import config_file, refresher
 from exporter.parts import WINDOWS
+from exporter.publishing.snapshot import Reload
 from tests import postgres
 from tests.integration.bookings import RELATIONS, Books, write
 from tests.integration.engine import Engine, broken_off, small
@@ -664,7 +665,7 @@ def test_another_server_answers(server: postgres.Server, books: Books) -> None:
     with Books(server.dsn(name)) as others, Engine([books.dsn]) as engine:
         others.book("cost", [charge(ago(day, minutes=day), f"other {day}", "7") for day in range(30, -1, -1)])
         before = engine.refresh(NOON)
-        source = engine.inner._sources["shard0"]  # noqa: SLF001
+        source = engine.sources["shard0"]
         source.close()
         source._parameters["dbname"] = name  # noqa: SLF001
         assert value(engine.refresh(SOON), "ledger_up", ledger="cost") == 1
@@ -693,7 +694,7 @@ def test_a_refresh_that_breaks_off_loses_nothing(books: Books, at: int, times: i
 def test_a_flood_of_new_rows_is_loaded_in_pieces(books: Books) -> None:
     """Where the newest rows are too many to be read at once, the ledger is loaded anew; what was known stays until then."""
     books.book("cost", history(5))
-    with small(MANY_ROWS=50), Engine([books.dsn]) as engine, patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with small(MANY_ROWS=50), Engine([books.dsn]) as engine, patch.object(refresher, "_FIRST_LOAD_SECONDS", 0):
         engine.refresh(NOON)
         books.book("cost", [charge(ago(minutes=place), f"flood {place}") for place in range(200)])
         with broken_off(1):
@@ -810,11 +811,10 @@ def test_one_of_several_sources_is_down(server: postgres.Server, books: Books) -
 def test_new_provider_patterns_take_over_when_all_is_read_under_them(books: Books) -> None:
     """Until then the old families stay; no figure is made of both."""
     books.book("cost", history())
-    with Engine([books.dsn]) as engine, patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with Engine([books.dsn]) as engine, patch.object(refresher, "_FIRST_LOAD_SECONDS", 0):
         engine.refresh(NOON)
         changed = config_file.parse(configuration([books.dsn], Options(providers=(("codex", "Codices"),))))
-        later = refresh.Refresh(changed, engine.inner._sources)  # noqa: SLF001
-        later.inherit(engine.inner)
+        later = engine.inner.reloaded(changed, engine.sources, Reload())
         seen = []
         for _ in range(200):
             spend = later.run(SOON).snapshot.cost
@@ -836,7 +836,7 @@ def test_new_provider_patterns_take_over_when_all_is_read_under_them(books: Book
 def test_a_first_load_publishes_windows_as_they_are_complete(books: Books) -> None:
     """Today at once, then further back; what is published is right, and progress only rises. A restart begins anew."""
     books.book("cost", history(45, 9))
-    with patch.object(refresh, "_FIRST_LOAD_SECONDS", 0):
+    with patch.object(refresher, "_FIRST_LOAD_SECONDS", 0):
         for stops_after in (3, 500):
             with Engine([books.dsn]) as engine:
                 windows, progress = [], []

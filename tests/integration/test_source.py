@@ -24,8 +24,8 @@ from exporter.ledgers import budget, cost
 from exporter.ledgers.source import Question, Source, Transaction
 from exporter.names.families import Families
 from exporter.parts import CostPart, TaskNumbers
-from exporter.refresh import Refresh
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
+from exporter.refresher import Refresher
 from tests import postgres
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -89,7 +89,7 @@ def refresh_once(*lines: str, dsn: str, timeout: str = "20s") -> Snapshot:
     text = f'sources: {{main: {{dsn: "{dsn}"}}}}\nledgers:\n' + "\n".join(f"  {line}" for line in lines)
     settings = config_file.parse(f"{text}\nrefresh: {{timeout: {timeout}}}")
     with source(dsn, settings.refresh.timeout) as opened:
-        return Refresh(settings, {"main": opened}).run(NOON).snapshot
+        return Refresher.new(settings, {"main": opened}).run(NOON).snapshot
 
 
 def up(snapshot: Snapshot) -> dict[str, bool | None]:

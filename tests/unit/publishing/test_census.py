@@ -7,14 +7,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import assembly, config_file, views
+from exporter import config_file, views
 from exporter.config import Limits
-from exporter.costliest import Costliest
-from exporter.holding import Parts
+from exporter.holding import LedgerHealth, Parts
 from exporter.labelling.policy import LabelPolicy
+from exporter.publishing import figures
 from exporter.publishing.census import Census, Rules, exporter_series
+from exporter.publishing.costliest import Costliest
 from exporter.publishing.counters import LABELS, Counters
-from exporter.snapshot import LedgerHealth, Reload, Snapshot
+from exporter.publishing.snapshot import Reload, Snapshot
 from tests.unit.made import SETTINGS
 from tests.unit.publishing.ledgers import parts
 
@@ -67,9 +68,9 @@ def test_it_counts_the_series_that_are_published(several: list[Parts], limits: L
             HEALTH,
             labels.folds,
             instant,
-            cost and assembly.cost_figures(cost, each.windows(cost), labels.labeller, Costliest(2), counters.values),
-            impact and assembly.impact_figures(impact, each.windows(impact), labels.labeller, config),
-            budget and assembly.budget_figures(budget, each.windows(budget), labels.labeller),
+            cost and figures.cost_figures(cost, each.windows(cost), labels.labeller, Costliest(2), counters.values),
+            impact and figures.impact_figures(impact, each.windows(impact), labels.labeller, config),
+            budget and figures.budget_figures(budget, each.windows(budget), labels.labeller),
             labels.quest_ids,
             {**labels.folded, ",".join(LABELS): counters.folded},
             reload,

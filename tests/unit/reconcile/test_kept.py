@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from exporter.publishing.samples import Key
 from exporter.reconcile.kept import Kept
-from exporter.reconcile.samples import Key
 
 LIMITS = {"quest": 2, "provider": 1, "model": 1, "layer": 1, "combinations": 1}
 

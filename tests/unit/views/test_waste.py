@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exporter.parts import Waste
-from exporter.snapshot import RankedTask
+from exporter.publishing.snapshot import RankedTask
 from exporter.views import waste as view
 from tests.unit.made import CLOSED, cost_figures, folds, impact_figures, published, snapshot, usd, waste, windowed
 

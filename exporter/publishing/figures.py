@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from exporter.config import Config
-from exporter.costliest import Costliest
 from exporter.labelling.labels import Labeller
 from exporter.names.text import clean_title
 from exporter.parts import (
@@ -22,7 +21,8 @@ from exporter.parts import (
     ranked,
 )
 from exporter.parts.tasks import everyone
-from exporter.snapshot import BudgetFigures, CostFigures, ImpactFigures, RankedTask
+from exporter.publishing.costliest import Costliest
+from exporter.publishing.snapshot import BudgetFigures, CostFigures, ImpactFigures, RankedTask
 
 _NO_TASKS = (0,) * len(WINDOWS)
 

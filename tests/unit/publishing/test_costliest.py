@@ -10,9 +10,9 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import costliest as module
-from exporter.costliest import Costliest, Ranked, TaskKey
 from exporter.parts import Spend, TaskSpend
+from exporter.publishing import costliest as module
+from exporter.publishing.costliest import Costliest, Ranked, TaskKey
 from tests.unit.made import usd
 
 Label = Callable[[tuple[str, str | None]], TaskKey]
