@@ -22,6 +22,7 @@ from exporter.logs import Troubles
 from exporter.parts import day_of
 from exporter.publishing.builder import Published
 from exporter.publishing.exposition import Format
+from exporter.publishing.publisher import Publisher
 from exporter.publishing.snapshot import Reference, Reload
 from exporter.refresher import Refresher
 from exporter.scheduler import Scheduler
@@ -91,28 +92,29 @@ class App:
         self._config_path = config_path
         config = config_file.load(config_path)
         self._sources = open_sources(config)
-        self._reload = Reload(success=_now().timestamp())
-        self._refresher = Refresher.new(config, self._sources, self._reload)
+        self._refresher = Refresher.new(config, self._sources, Reload(success=_now().timestamp()))
+        self._publisher = Publisher(self._refresher.empty(), self._refresher.kept.renderer.demand)
         self._pending: tuple[Config, dict[str, Source]] | None = None
         self._loading = threading.Lock()
-        self._publishing = threading.Lock()
         self._pass = threading.Lock()
         self._stopping = threading.Event()
         self._garbage = Garbage()
         self._troubles = Troubles()
         self.ready = threading.Event()
-        self.published: Reference[Published] = Reference(self._refresher.empty())
-        self._demand = self._refresher.kept.renderer.demand
         self._scheduler = Scheduler(self.run_pass, config.refresh.interval)
 
     def start(self) -> None:
         """Begin to refresh."""
         self._scheduler.start()
 
+    @property
+    def published(self) -> Reference[Published]:
+        """Return the reference to what scrapes see."""
+        return self._publisher.published
+
     def exposition(self, wanted: Format) -> bytes:
         """Return what is published now in a format, and remember that it is wanted."""
-        self._demand.note(wanted)
-        return self.published.get().exposition.body(wanted)
+        return self._publisher.exposition(wanted)
 
     def run_pass(self) -> None:
         """Refresh once and publish; whatever goes wrong is logged, and the next pass is a new chance."""
@@ -135,7 +137,7 @@ class App:
     def _refresh_once(self, *, again: bool) -> None:
         started, before = perf_counter(), self.published.get()
         published = self._refresher.run(_now(), again=again)
-        self._publish(published)
+        self._publisher.publish(published)
         _log_refresh(published, before, perf_counter() - started)
 
     def _go_on(self) -> None:
@@ -158,33 +160,25 @@ class App:
                 config = config_file.load(self._config_path)
                 self._pending = config, open_sources(config)
             except Exception as error:
-                self._reload = Reload(successful=False, success=self._reload.success)
-                self._publish()
+                self._publisher.reload = Reload(successful=False, success=self._publisher.reload.success)
+                self._publisher.publish()
                 foreseen = isinstance(error, ExporterError)
                 told = "configuration not reloaded; the one before stays"
                 log.error(told, extra={"error": str(error)}, exc_info=not foreseen)  # noqa: TRY400
                 raise
-            self._reload = Reload(success=_now().timestamp())
+            self._publisher.reload = Reload(success=_now().timestamp())
         log.info("configuration reloaded", extra={"file": str(self._config_path)})
         self._scheduler.reschedule(config.refresh.interval)
-
-    def _publish(self, published: Published | None = None) -> None:
-        """Swap what scrapes see, or state it anew; the outcome of a reload shows at once, whatever a pass began with."""
-        with self._publishing:
-            published = published or self.published.get()
-            if published.snapshot.reload != self._reload:
-                published = published.restated(self._reload, self._demand.recent())
-            self.published.swap(published)
 
     def _adopt_configuration(self) -> None:
         """Go over to the configuration loaded last. Between passes, so that no reload ever waits for a database."""
         with self._loading:
             pending, self._pending = self._pending, None
-            self._refresher.reload = self._reload
+            self._refresher.reload = self._publisher.reload
         if pending is None:
             return
         config, sources = pending
-        refresher = self._refresher.reloaded(config, sources, self._reload)
+        refresher = self._refresher.reloaded(config, sources, self._publisher.reload)
         former, self._sources, self._refresher = self._sources, sources, refresher
         for source in former.values():
             source.close()

@@ -106,7 +106,7 @@ def test_a_reload_that_fails_while_a_pass_publishes_takes_nothing_back(tmp_path:
     config = configured(tmp_path / "ledger-exporter.yml", "host=h")
     app = App(config)
     newer = replace(app.published.get(), snapshot=replace(app.published.get().snapshot, instant=1.0))
-    publishing = app._publishing  # noqa: SLF001
+    publishing = app._publisher._lock  # noqa: SLF001
 
     class Overtaken:
         """The lock; whoever takes it finds that a pass was before."""
@@ -118,7 +118,7 @@ def test_a_reload_that_fails_while_a_pass_publishes_takes_nothing_back(tmp_path:
         def __exit__(self, *_: object) -> None:
             publishing.release()
 
-    app._publishing = Overtaken()  # type: ignore[assignment]  # noqa: SLF001
+    app._publisher._lock = Overtaken()  # type: ignore[assignment]  # noqa: SLF001
     config.write_text("sources: {}\n")
     with pytest.raises(ConfigError):
         app.reload()

@@ -210,7 +210,7 @@ def test_values_go_down_from_readers_and_nothing_asks_a_reader_back() -> None:
 def test_no_class_is_too_large() -> None:
     complaints = [
         f"{module}.{found.name} has {lines} lines and {attributes} attributes"
-        for module in of_the_house()
+        for module in [*of_the_house(), "exporter.app", "exporter.scheduler"]
         for found in ast.walk(ast.parse(modules()[module].read_text()))
         if isinstance(found, ast.ClassDef) and not _is_frozen(found)
         for lines, attributes in [((found.end_lineno or 0) - found.lineno + 1, len(_attributes(found)))]
