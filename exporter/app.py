@@ -16,14 +16,16 @@ from typing import NoReturn
 from exporter import config_file
 from exporter.config import Config
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
-from exporter.exposition import Format
 from exporter.garbage import Garbage
 from exporter.ledgers.source import Source
 from exporter.logs import Troubles
 from exporter.parts import day_of
-from exporter.refresh import Published, Refresh
+from exporter.publishing.builder import Published
+from exporter.publishing.exposition import Format
+from exporter.publishing.publisher import Publisher
+from exporter.publishing.snapshot import Reference, Reload
+from exporter.refresher import Refresher
 from exporter.scheduler import Scheduler
-from exporter.snapshot import Reference, Reload
 
 log = logging.getLogger(__name__)
 
@@ -90,38 +92,38 @@ class App:
         self._config_path = config_path
         config = config_file.load(config_path)
         self._sources = open_sources(config)
-        self._reload = Reload(success=_now().timestamp())
-        self._refresh = Refresh(config, self._sources, self._reload)
+        self._refresher = Refresher.new(config, self._sources, Reload(success=_now().timestamp()))
+        self._publisher = Publisher(self._refresher.empty(), self._refresher.kept.renderer.demand)
         self._pending: tuple[Config, dict[str, Source]] | None = None
         self._loading = threading.Lock()
-        self._publishing = threading.Lock()
         self._pass = threading.Lock()
         self._stopping = threading.Event()
         self._garbage = Garbage()
         self._troubles = Troubles()
         self.ready = threading.Event()
-        self.published: Reference[Published] = Reference(self._refresh.empty())
-        self._demand = self._refresh.demand
         self._scheduler = Scheduler(self.run_pass, config.refresh.interval)
 
     def start(self) -> None:
         """Begin to refresh."""
         self._scheduler.start()
 
+    @property
+    def published(self) -> Reference[Published]:
+        """Return the reference to what scrapes see."""
+        return self._publisher.published
+
     def exposition(self, wanted: Format) -> bytes:
         """Return what is published now in a format, and remember that it is wanted."""
-        self._demand.note(wanted)
-        return self.published.get().exposition.body(wanted)
+        return self._publisher.exposition(wanted)
 
     def run_pass(self) -> None:
         """Refresh once and publish; whatever goes wrong is logged, and the next pass is a new chance."""
         with self._pass:
             if self._stopping.is_set():
                 return
-            started = perf_counter()
             try:
                 self._adopt_configuration()
-                self._refresh_once(started)
+                self._refresh_once(again=False)
                 self.ready.set()
                 self._go_on()
                 self._garbage.collect(day_of(_now()))
@@ -132,19 +134,19 @@ class App:
                 if self._troubles.recur("pass"):
                     log.exception("refresh failed unexpectedly; the last snapshot stays")
 
-    def _refresh_once(self, started: float) -> None:
-        before = self.published.get()
-        published = self._refresh.run(_now())
-        self._publish(published)
+    def _refresh_once(self, *, again: bool) -> None:
+        started, before = perf_counter(), self.published.get()
+        published = self._refresher.run(_now(), again=again)
+        self._publisher.publish(published)
         _log_refresh(published, before, perf_counter() - started)
 
     def _go_on(self) -> None:
         """Use the time until the next pass: load what is not loaded yet, publishing windows when complete; or verify."""
-        while self._refresh.is_loading and self._pending is None and not self._stopping.is_set():
-            self._refresh.load(_now(), _LOAD_SECONDS)
-            self._refresh_once(perf_counter())
-        if not self._refresh.is_loading:
-            self._refresh.verify()
+        while self._refresher.is_loading and self._pending is None and not self._stopping.is_set():
+            self._refresher.load(_now(), _LOAD_SECONDS)
+            self._refresh_once(again=True)
+        if not self._refresher.is_loading:
+            self._refresher.verify()
 
     def reload(self) -> None:
         """Load the configuration again; what is published changes when the first pass under it is done.
@@ -158,35 +160,26 @@ class App:
                 config = config_file.load(self._config_path)
                 self._pending = config, open_sources(config)
             except Exception as error:
-                self._reload = Reload(successful=False, success=self._reload.success)
-                self._publish()
+                self._publisher.reload = Reload(successful=False, success=self._publisher.reload.success)
+                self._publisher.publish()
                 foreseen = isinstance(error, ExporterError)
                 told = "configuration not reloaded; the one before stays"
                 log.error(told, extra={"error": str(error)}, exc_info=not foreseen)  # noqa: TRY400
                 raise
-            self._reload = Reload(success=_now().timestamp())
+            self._publisher.reload = Reload(success=_now().timestamp())
         log.info("configuration reloaded", extra={"file": str(self._config_path)})
         self._scheduler.reschedule(config.refresh.interval)
-
-    def _publish(self, published: Published | None = None) -> None:
-        """Swap what scrapes see, or state it anew; the outcome of a reload shows at once, whatever a pass began with."""
-        with self._publishing:
-            published = published or self.published.get()
-            if published.snapshot.reload != self._reload:
-                published = published.restated(self._reload, self._demand.recent())
-            self.published.swap(published)
 
     def _adopt_configuration(self) -> None:
         """Go over to the configuration loaded last. Between passes, so that no reload ever waits for a database."""
         with self._loading:
             pending, self._pending = self._pending, None
-            self._refresh.reload = self._reload
+            self._refresher.reload = self._publisher.reload
         if pending is None:
             return
         config, sources = pending
-        refresh = Refresh(config, sources, self._reload)
-        refresh.inherit(self._refresh)
-        former, self._sources, self._refresh = self._sources, sources, refresh
+        refresher = self._refresher.reloaded(config, sources, self._publisher.reload)
+        former, self._sources, self._refresher = self._sources, sources, refresher
         for source in former.values():
             source.close()
 

@@ -11,8 +11,9 @@ from importlib import resources
 from string import Template
 
 from exporter import __version__
-from exporter.refresh import Published
-from exporter.snapshot import Figures, LedgerHealth
+from exporter.holding import LedgerHealth
+from exporter.publishing.builder import Published
+from exporter.publishing.snapshot import Figures
 
 _PAGE = Template(resources.files("exporter").joinpath("landing.html").read_text(encoding="utf-8"))
 _STYLE = resources.files("exporter").joinpath("landing.css").read_text(encoding="utf-8")

@@ -40,9 +40,9 @@ from exporter.demo import history
 from exporter.demo.booking import SCORED_WITHIN_DAYS
 from exporter.demo.platform import Platform, midnight
 from exporter.demo.rows import ALLOCATION_COLUMNS, CHARGE_COLUMNS, OUTCOME_COLUMNS
-from exporter.exposition import Demand, Format
 from exporter.ledgers.source import Source
-from exporter.refresh import Refresh
+from exporter.publishing.exposition import Demand, Format
+from exporter.refresher import Refresher
 from exporter.views.metric import Family
 from tests.support import postgres, rules
 from tests.support.tools import tool
@@ -175,14 +175,14 @@ class Watch:
     def __init__(self, dsn: str) -> None:
         self._config = config_file.parse(CONFIGURATION.format(dsn=dsn))
         self._source: Source | None = None
-        self._refresh: Refresh | None = None
+        self._refresh: Refresher | None = None
 
     def start(self, now: datetime) -> None:
         """Start, and refresh until all of the ledgers is read."""
         self.stop()
         self._source = Source("main", self._config.sources["main"].conninfo({}), None, self._config.refresh.timeout)
-        self._refresh = Refresh(self._config, {"main": self._source})
-        self._refresh.demand = _Nobody()
+        self._refresh = Refresher.new(self._config, {"main": self._source})
+        self._refresh.kept.renderer.demand = _Nobody()
         while not _is_loaded(self.families(now)):
             pass
 

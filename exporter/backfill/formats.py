@@ -15,7 +15,7 @@ from typing import Protocol
 
 from exporter.backfill.recorder import Labels, Run
 from exporter.backfill.section import Section
-from exporter.exposition import OPENMETRICS, head, line_beginning, written
+from exporter.publishing.exposition import OPENMETRICS, head, line_beginning, written
 from exporter.views.metric import Metric
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -33,7 +34,7 @@ from exporter.parts.whole import Names, newest_names
 B = TypeVar("B", bound=Booked)
 
 
-class LedgerPast(Generic[B]):
+class LedgerPast(ABC, Generic[B]):
     """What the ledgers have in common.
 
     `has_newcomers` tells whether the step brought labels that had no row in 30 days, `has_fallen` whether something may be
@@ -49,6 +50,10 @@ class LedgerPast(Generic[B]):
         self.newest: int | None = None
         self.has_newcomers = False
         self.has_fallen = False
+
+    @abstractmethod
+    def go_to(self, step: int, today: int) -> None:
+        """Take in what is first seen at a step of a day."""
 
     def tell_all(self) -> None:
         """Tell everything at this step, not only what has changed."""
@@ -116,8 +121,8 @@ class CostPast(LedgerPast[Charged]):
         super().tell_all()
         self._tells_first_seen = True
 
-    def part(self, instant: float) -> CostPart:
-        """Return the ledger as a refresh would know it."""
+    def part(self, instant: float, *, everything: bool = False) -> CostPart:
+        """Return the ledger as a refresh would know it; first charges only where they have changed, or with `everything`."""
         return CostPart(
             instant,
             self.today,
@@ -126,7 +131,7 @@ class CostPast(LedgerPast[Charged]):
             self.newest,
             spend=self._spend.table,
             refunds=_NO_REFUNDS,
-            first_seen=self._first_seen if self._tells_first_seen else {},
+            first_seen=self._first_seen if everything or self._tells_first_seen else {},
             tasks=self._tasks if self._ledger.has("task_id") else None,
             task_spend=None,
             newest_task_spend=(),

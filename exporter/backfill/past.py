@@ -1,22 +1,24 @@
-"""What would have been published at each step, made by the same assembly and views as what is published now."""
+"""What would have been published at each step, made by the same figures and views as what is published now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from exporter import assembly
-from exporter.assembly import Parts
-from exporter.backfill.labelling import Labelling
-from exporter.backfill.ledgers import BudgetPast, CostPast, ImpactPast
+from exporter.backfill.ledgers import BudgetPast, CostPast, ImpactPast, LedgerPast
 from exporter.config import LEDGERS, Config
-from exporter.costliest import Costliest
-from exporter.counters import LABELS as COUNTER_LABELS
-from exporter.counters import Counters
+from exporter.holding import LedgerHealth, Parts
+from exporter.labelling.labels import COMBINATIONS, OPEN_LABELS, Labeller, Labels
+from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers.history import Allocated, Charged, Ended, Steps
 from exporter.parts import WINDOWS, Key, Spend
-from exporter.snapshot import LedgerHealth, Settings, Snapshot
+from exporter.publishing import figures
+from exporter.publishing.census import Census, Rules
+from exporter.publishing.costliest import Costliest
+from exporter.publishing.counters import LABELS as COUNTER_LABELS
+from exporter.publishing.counters import Counters, Proposal, recent_charges
+from exporter.publishing.snapshot import Settings, Snapshot
 from exporter.views import allocation, efficiency, health, providers, thresholds, utilization, waste
 from exporter.views.metric import Family, Metric
 
@@ -61,9 +63,10 @@ class Step:
 
 
 class _Reached(NamedTuple):
-    """A step that was gone to: whether labels came, whether all is to be told, and the counters that are told."""
+    """A step that was gone to: its labels, whether some came, whether all is to be told, and the counters that are told."""
 
     number: int
+    labels: Labels
     came: bool
     whole: bool
     counters: Mapping[Key, Spend]
@@ -87,50 +90,39 @@ class Past:
         self._cost = CostPast(charged, nowhen, config.ledgers.cost)
         self._impact = ImpactPast(ended, nowhen)
         self._budget = BudgetPast(allocated, nowhen)
-        self._ledgers = (self._cost, self._impact, self._budget)
         self._today = nowhen
-        self._labels = Labelling(config.limits)
+        self._policy = LabelPolicy(config.limits)
+        self._rules = replace(Rules.of(config), by_day=False)
+        self._labels: Labels | None = None
         self._counters = Counters(config.limits.combinations)
-        self._counted: Mapping[Key, Spend] = {}
         self._costliest = Costliest(1)
-        self._settings = Settings(
-            refresh_interval_seconds=config.refresh.interval.total_seconds(),
-            max_age_seconds=config.refresh.max_age.total_seconds(),
-            waste_min_tokens=config.waste.min_tokens,
-            waste_max_impact=config.waste.max_impact,
-            thresholds=config.thresholds.resolved(),
-        )
+        self._settings = Settings.of(config)
 
     def step(self, number: int, *, whole: bool = False) -> Step:
         """Go to a step and return what it tells; `whole` asks for every sample."""
-        return self._tell(self._reach(number, whole=whole))
-
-    def skip(self, number: int) -> None:
-        """Go to a step of which nothing is to be told: only what later steps depend on is done."""
-        reached = self._reach(number, whole=False)
-        if reached.came or reached.whole:
-            self._tell(reached)
-
-    def _reach(self, number: int, *, whole: bool) -> _Reached:
-        first_of_day = self._go_to(number)
-        parts = self._parts(number)
-        came = first_of_day or any(ledger.has_newcomers for ledger in self._ledgers)
-        whole = whole or first_of_day or any(ledger.has_fallen for ledger in self._ledgers)
-        if came and self._labels.follow(parts, self._budget.part(0), afresh=first_of_day):
-            self._relabel()
-            whole = True
-        counters = self._count(came=came, first=number == 0, whole=whole)
-        return _Reached(number, came, whole, counters)
-
-    def _tell(self, reached: _Reached) -> Step:
+        reached = self._reach(number, whole=whole)
         if reached.whole:
             for ledger in self._ledgers:
                 ledger.tell_all()
-        families = self._families(reached)
-        while reached.whole and self._are_too_many(families) and self._labels.tighten(self._parts(reached.number)):
-            self._relabel()
-            families = self._families(reached._replace(came=True))
-        return Step(families, reached.whole)
+        return Step(self._families(reached), reached.whole)
+
+    def skip(self, number: int) -> None:
+        """Go to a step of which nothing is to be told: only what later steps depend on is done."""
+        self._reach(number, whole=False)
+
+    def _reach(self, number: int, *, whole: bool) -> _Reached:
+        first_of_day = self._go_to(number)
+        came = first_of_day or any(ledger.has_newcomers for ledger in self._ledgers)
+        whole = whole or first_of_day or any(ledger.has_fallen for ledger in self._ledgers)
+        parts, propose = self._parts(number, everything=True), self._proposer(came=came, first=number == 0)
+        census = Census(parts, self._rules, self._counters, propose, _others(parts))
+        before, labels = self._labels, self._labels
+        if came or labels is None:
+            labels = self._labels = self._policy.decide(parts, census)
+            if before is None or labels.labeller is not before.labeller or labels.folds is not before.folds:
+                self._relabel()
+                whole = True
+        return _Reached(number, labels, came, whole, self._count(census.proposal(labels), whole=whole))
 
     def _go_to(self, number: int) -> bool:
         """Take in what is first seen at a step; tell whether it is the first of its day."""
@@ -140,27 +132,37 @@ class Past:
         first_of_day, self._today = today != self._today, today
         return first_of_day
 
-    def _parts(self, number: int) -> Parts:
+    @property
+    def _ledgers(self) -> tuple[LedgerPast[Any], ...]:
+        return self._cost, self._impact, self._budget
+
+    def _parts(self, number: int, *, everything: bool) -> Parts:
         instant = float(self._steps.instant(number))
-        return Parts(self._cost.part(instant), self._impact.part(instant), self._budget.part(instant))
+        cost = self._cost.part(instant, everything=everything)
+        return Parts(self._today, cost, self._impact.part(instant), self._budget.part(instant))
 
     def _relabel(self) -> None:
         for ledger in self._ledgers:
             ledger.relabel()
 
-    def _are_too_many(self, families: Iterable[Family]) -> bool:
-        return sum(len(family.samples) for family in families) > self._config.limits.series
+    def _proposer(self, *, came: bool, first: bool) -> Callable[[Labeller], Proposal]:
+        """Return what proposes the counters' growth. What there is at the first step is no growth."""
+        cost, growth = self._cost.part(0.0), {} if first else self._cost.growth
 
-    def _count(self, *, came: bool, first: bool, whole: bool) -> Mapping[Key, Spend]:
-        """Feed the counters and return those that have changed, or all. What there is at the first step is no growth."""
-        labels = self._labels.labeller
-        recent = assembly.recent_charges(self._counters, self._cost.part(0), labels) if came else ()
-        before = self._counted
-        growth = {} if first else self._cost.growth
-        self._counted = self._counters.grow(growth, recent, labels.charge, labels.own_charge)
+        def propose(labeller: Labeller) -> Proposal:
+            recent = recent_charges(self._counters, cost, labeller) if came else ()
+            return self._counters.propose_growth(growth, recent, labeller.charge, labeller.own_charge)
+
+        return propose
+
+    def _count(self, proposal: Proposal | None, *, whole: bool) -> Mapping[Key, Spend]:
+        """Let the counters change, and return those that have changed, or all."""
+        before = self._counters.values
+        if proposal is not None:
+            self._counters.take(proposal)
         if whole:
-            return self._counted
-        return {key: spend for key, spend in self._counted.items() if before.get(key) is not spend}
+            return self._counters.values
+        return {key: spend for key, spend in self._counters.values.items() if before.get(key) is not spend}
 
     def _families(self, reached: _Reached) -> list[Family]:
         """Return the families of a step."""
@@ -175,20 +177,24 @@ class Past:
 
     def _snapshot(self, reached: _Reached) -> Snapshot:
         """Return what a scrape would have shown; budgets, which change with the day, only where all is told."""
-        labels, instant = self._labels, float(self._steps.instant(reached.number))
+        labels, instant = reached.labels, float(self._steps.instant(reached.number))
         cost, impact, budget = self._cost.part(instant), self._impact.part(instant), self._budget.part(instant)
-        cost_figures = assembly.cost_figures(cost, WINDOWS, labels.labeller, self._costliest, reached.counters)
-        impact_figures = assembly.impact_figures(impact, WINDOWS, labels.labeller, self._config)
-        if reached.came:
-            assembly.admit_combinations(labels.admission, cost_figures, impact_figures)
         return Snapshot(
             settings=self._settings,
             health=dict.fromkeys(LEDGERS, LedgerHealth({"": True}, progress=1.0, last_success=instant)),
             folds=labels.folds,
             instant=instant,
-            cost=cost_figures,
-            impact=impact_figures,
-            budget=assembly.budget_figures(budget, WINDOWS, labels.labeller) if reached.whole else None,
+            cost=figures.cost_figures(cost, WINDOWS, labels.labeller, self._costliest, reached.counters),
+            impact=figures.impact_figures(impact, WINDOWS, labels.labeller, self._config),
+            budget=figures.budget_figures(budget, WINDOWS, labels.labeller) if reached.whole else None,
             quest_ids=labels.quest_ids,
-            folded={**labels.admission.folded, ",".join(COUNTER_LABELS): self._counters.folded},
+            folded={**labels.folded, ",".join(COUNTER_LABELS): self._counters.folded},
         )
+
+
+def _others(parts: Parts) -> int:
+    """Return how many series are told of health."""
+    newest = sum(part.newest is not None for part in parts.known().values())
+    of_each_ledger = len((health.UP, health.LAST_SUCCESS, health.PROGRESS)) * len(LEDGERS)
+    folded = len(OPEN_LABELS) + len(COMBINATIONS) + 1
+    return of_each_ledger + newest + folded + len((health.SNAPSHOT,))

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from exporter.config import Config
 from exporter.ledgers.budget import Budget
-from exporter.ledgers.cost import Cost, Families
+from exporter.ledgers.cost import Cost
 from exporter.ledgers.history import (
     Allocated,
     Bookings,
@@ -21,6 +21,7 @@ from exporter.ledgers.history import (
 )
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.source import Source
+from exporter.names.families import Families
 from exporter.parts import TaskNumbers
 
 _STEP = attrgetter("step")

@@ -13,12 +13,13 @@ from exporter.errors import SourceError
 from exporter.incremental.reader import UNINDEXED_ROWS
 from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget
-from exporter.ledgers.cost import Cost, Families
+from exporter.ledgers.cost import Cost
 from exporter.ledgers.history import CHUNK_ROWS, CostHistory, ImpactHistory, Steps
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.source import Query, Question, Transaction, compose
 from exporter.ledgers.span import Span
+from exporter.names.families import Families
 from exporter.parts import TaskNumbers
 from exporter.parts.days import MICROSECONDS_A_DAY
 

@@ -13,8 +13,8 @@ from exporter.check.memory import Memory
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.ledgers.source import Source
 from exporter.parts import WINDOWS
-from exporter.refresh import Refresh
-from exporter.snapshot import CostFigures, Reload, Snapshot
+from exporter.publishing.snapshot import CostFigures, Reload, Snapshot
+from exporter.refresher import Refresher
 from exporter.views.metric import Family
 
 LOAD_SECONDS = 5.0
@@ -47,14 +47,16 @@ class Sizes:
 
 def run(config: Config, sources: Mapping[str, Source], sizes: Sizes, now: datetime) -> Trial:
     """Refresh once, load for some seconds, and judge the outcome."""
-    refresh = Refresh(config, sources, Reload(success=now.timestamp()))
-    snapshot = refresh.run(now).snapshot
-    if refresh.is_loading:
-        refresh.load(now, LOAD_SECONDS, stop_early=False)
-        snapshot = refresh.run(now).snapshot
+    refresher = Refresher.new(config, sources, Reload(success=now.timestamp()))
+    snapshot = refresher.run(now).snapshot
+    if refresher.is_loading:
+        refresher.load(now, LOAD_SECONDS, stop_early=False)
+        snapshot = refresher.run(now, again=True).snapshot
     families = views.families(snapshot)
     read = [finding for ledger in LEDGERS for finding in _ledger(snapshot, ledger, config)]
-    estimate = _estimate(snapshot, families, config, sizes, refresh.task_sums)
+    cost = refresher.parts(now).cost
+    task_sums = sum(map(len, cost.task_spend or ())) if cost is not None else 0
+    estimate = _estimate(snapshot, families, config, sizes, task_sums)
     return Trial([*read, *_judge(estimate)], estimate)
 
 

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.config import CostLedger, ProviderPattern
-from exporter.labels import OTHER, UNKNOWN, clean
+from exporter.config import CostLedger
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.source import Dialogue, Question, Result, Transaction, compose
 from exporter.ledgers.span import Span
+from exporter.names.families import Families
 from exporter.parts import RECENT_DAYS, WINDOWS, CostPart, Key, Part, Spend, Table, TaskNumbers, Tasks, TaskSpend
 from exporter.parts.days import MICROSECONDS_A_DAY
 from exporter.parts.ranges import RangePart, add_sums, up_to
 from exporter.parts.settled import Settled
-
-
-class Families:
-    """Maps providers as booked to their families: the first pattern found decides."""
-
-    def __init__(self, patterns: Sequence[ProviderPattern]) -> None:
-        self._patterns = [(re.compile(entry.pattern, re.IGNORECASE), clean(entry.family)) for entry in patterns]
-        self._known: dict[str | None, str] = {None: UNKNOWN}
-
-    def of(self, provider: str | None) -> str:
-        """Return a provider's family, `other` where no pattern is found in it, `unknown` for None."""
-        family = self._known.get(provider)
-        if family is None:
-            found = (family for pattern, family in self._patterns if pattern.search(provider or ""))
-            family = next(found, OTHER)
-            if len(self._known) < _MAX_KNOWN_PROVIDERS:
-                self._known[provider] = family
-        return family
-
-
-_MAX_KNOWN_PROVIDERS = 10_000
 
 
 class Cost(Ledger[CostLedger]):

@@ -9,11 +9,12 @@ from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from exporter.ledgers.budget import Budget
-from exporter.ledgers.cost import Cost, Families
+from exporter.ledgers.cost import Cost
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.source import Dialogue, Question, Source
 from exporter.ledgers.span import Span
+from exporter.names.families import Families
 from exporter.parts import RECENT_DAYS, ZERO, Allocation, Key, Outcomes, Spend, Waste
 from exporter.parts.days import MICROSECONDS_A_DAY, SECONDS_A_DAY
 from exporter.parts.ranges import BEGINNING

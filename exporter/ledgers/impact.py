@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.config import ImpactLedger, WasteConfig
-from exporter.labels import clean
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.source import Dialogue, Question, Result, Transaction, compose
 from exporter.ledgers.span import Span
+from exporter.names.text import clean
 from exporter.parts import (
     RECENT_DAYS,
     WINDOWS,

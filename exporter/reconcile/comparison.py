@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+from exporter.publishing.samples import Key
 from exporter.reconcile import exact
-from exporter.reconcile.samples import VIEW_OF, Key
+from exporter.reconcile.figures import VIEW_OF
 
 Value = object
 """A float, or a sum that has not become one yet; None where there is no such sample."""

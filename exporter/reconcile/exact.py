@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from exporter.parts import WINDOWS, Table
-from exporter.reconcile.samples import Key
-from exporter.snapshot import RankedTask, Snapshot
+from exporter.publishing.samples import Key
+from exporter.publishing.snapshot import RankedTask, Snapshot
 
 Exact = Decimal | Fraction | int | None
 VIEW = "exact sums"

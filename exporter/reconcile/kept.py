@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from exporter import assembly
-from exporter.labels import COMBINATIONS, RESERVED, Admission, clean
+from exporter.labelling.admission import Admission, Weight
+from exporter.labelling.labels import COMBINATIONS
+from exporter.names.text import RESERVED, clean
 from exporter.parts import Key as Combination
-from exporter.reconcile.samples import Samples, lasting, values_of
+from exporter.reconcile.figures import Samples, lasting, values_of
 from exporter.views import allocation, efficiency, health, providers
 
 _VALUES = ("provider", "model", "layer")
@@ -41,14 +42,27 @@ class Kept:
             ),
         )
 
-    def prefer(self, admission: Admission, parts: assembly.Parts) -> None:
-        """Let the same labels in before all others."""
-        known = (quest for quest in assembly.quest_ids(parts) if clean(quest) in self.quest_ids)
-        admission.admit("quest", dict.fromkeys(known, ()))
-        for label, values in zip(_VALUES, self.values, strict=False):
-            admission.admit(label, dict.fromkeys(values, ()))
-        for names, combinations in zip(COMBINATIONS, self.combinations, strict=False):
-            admission.admit_combinations(names, dict.fromkeys(combinations, ()))
+    def admission(self, limits: Mapping[str, int]) -> Admission:
+        """Begin an admission in which these labels come before all others."""
+        return _Preferring(limits, self)
+
+
+class _Preferring(Admission):
+    """An admission that has let in the labels of an exporter, whatever they weigh."""
+
+    def __init__(self, limits: Mapping[str, int], kept: Kept) -> None:
+        super().__init__(limits)
+        self._quest_ids = kept.quest_ids
+        for label, values in zip(_VALUES, kept.values, strict=False):
+            super().admit(label, dict.fromkeys(values, ()))
+        for names, combinations in zip(COMBINATIONS, kept.combinations, strict=False):
+            super().admit_combinations(names, dict.fromkeys(combinations, ()))
+
+    def admit(self, label: str, weights: Mapping[str, Weight]) -> None:
+        """Admit the values of a label; of quests those first whose ids, as published, are the exporter's."""
+        if label == "quest":
+            super().admit(label, {quest: weights[quest] for quest in weights if clean(quest) in self._quest_ids})
+        super().admit(label, weights)
 
 
 def _values(labels: Iterable[Mapping[str, str]], label: str) -> set[str]:

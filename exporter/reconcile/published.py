@@ -9,12 +9,11 @@ from typing import Protocol
 
 from exporter.client import Client, with_path
 from exporter.errors import RequestError
-from exporter.reconcile.samples import (
+from exporter.publishing.samples import Key, by_key, of_exposition
+from exporter.reconcile.figures import (
     NAMES,
-    Key,
     Samples,
     Target,
-    of_exposition,
     of_prometheus,
     value_of,
     values_of,
@@ -66,7 +65,7 @@ class ExporterPlace:
     def read(self) -> Read:
         """Scrape it."""
         try:
-            return {"": of_exposition(self.client.get(self.name).decode())}
+            return {"": by_key(of_exposition(self.client.get(self.name).decode()))}
         except ValueError as error:
             raise RequestError(f"{self.name} is no page of metrics: {error}") from None
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from exporter.config import Config
 from exporter.errors import RequestError
 from exporter.ledgers.source import Source
+from exporter.publishing.samples import Key
 from exporter.reconcile import exact, truth
 from exporter.reconcile.comparison import Comparison
+from exporter.reconcile.figures import Target, figures, lasting
 from exporter.reconcile.kept import Kept
 from exporter.reconcile.published import Place, Read, down, named, read, wait
-from exporter.reconcile.samples import Key, Target, figures, lasting
 from exporter.reconcile.truth import Truth
 from exporter.terminal import StatusLine
 

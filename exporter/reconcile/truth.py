@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from exporter import views
 from exporter.config import Config
 from exporter.errors import SourceError
+from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers.source import Source
+from exporter.publishing.samples import Key, by_key, of_families
+from exporter.publishing.snapshot import Snapshot
 from exporter.reconcile.kept import Kept
-from exporter.reconcile.samples import Key, of_families
-from exporter.refresh import Refresh
-from exporter.snapshot import Snapshot
+from exporter.refresher import Refresher
 from exporter.terminal import StatusLine
 
 _SLICE_SECONDS = 1.0
@@ -58,19 +59,20 @@ def read(
         oracle = {}
         for kept in folded:
             status.say("Reading the ledgers whole ...")
-            oracle[kept] = _told(Refresh(config, sources, whole=True, prefer=kept.prefer), now, status)
-        return Truth(instant, oracle, _told(Refresh(config, sources), now, status) if engine else None)
+            policy = LabelPolicy(config.limits, kept.admission)
+            oracle[kept] = _told(Refresher.new(config, sources, whole=True, policy=policy), now, status)
+        return Truth(instant, oracle, _told(Refresher.new(config, sources), now, status) if engine else None)
 
 
-def _told(refresh: Refresh, now: datetime, status: StatusLine) -> Telling:
+def _told(refresher: Refresher, now: datetime, status: StatusLine) -> Telling:
     """Return what a refresh publishes once everything is loaded."""
-    snapshot = refresh.run(now).snapshot
-    while refresh.is_loading:
+    snapshot = refresher.run(now).snapshot
+    while refresher.is_loading:
         loaded = min(health.progress or 0.0 for health in snapshot.health.values())
         status.say(f"Loading the ledgers as the exporter does ... {loaded:.0%}")
-        refresh.load(now, _SLICE_SECONDS)
-        snapshot = refresh.run(now).snapshot
+        refresher.load(now, _SLICE_SECONDS)
+        snapshot = refresher.run(now, again=True).snapshot
     problems = [health.error for health in snapshot.health.values() if health.error is not None]
     if problems:
         raise SourceError("; ".join(dict.fromkeys(problems)))
-    return Telling(snapshot, of_families(views.families(snapshot)))
+    return Telling(snapshot, by_key(of_families(views.families(snapshot))))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from math import fsum
 from types import MappingProxyType
 
-from exporter.report.samples import Labels, Samples
+from exporter.publishing.samples import Labels, Samples
 from exporter.views import allocation, efficiency, health, providers, utilization, waste
 from exporter.views.metric import Metric
 

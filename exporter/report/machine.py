@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from exporter.exposition import written
+from exporter.publishing.exposition import written
+from exporter.publishing.samples import Samples
 from exporter.report.figures import Report
-from exporter.report.samples import Samples
 from exporter.views import allocation, efficiency, providers, utilization, waste
 from exporter.views.metric import Metric
 

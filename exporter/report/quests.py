@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from exporter.errors import ExporterError
-from exporter.report.samples import Labels, Samples
+from exporter.publishing.samples import Labels, Samples
 from exporter.views import allocation
 
 

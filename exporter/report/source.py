@@ -12,8 +12,9 @@ from exporter.config import LEDGERS, Config
 from exporter.errors import RequestError
 from exporter.ledgers.source import Source
 from exporter.progress import Progress
-from exporter.refresh import Published, Refresh
-from exporter.report.samples import Samples, of_exposition, of_families
+from exporter.publishing.builder import Published
+from exporter.publishing.samples import Samples, of_exposition, of_families
+from exporter.refresher import Refresher
 from exporter.views import health
 
 _SLICE_SECONDS = 0.5
@@ -37,7 +38,7 @@ def from_exporter(client: Client, url: str) -> Told:
     page = with_path(url, "/metrics")
     content = client.get(page)
     try:
-        samples = of_exposition(content.decode())
+        samples = Samples(of_exposition(content.decode()))
     except ValueError as error:
         raise RequestError(f"{without_secrets(page)} is no page of metrics: {error}") from None
     if samples.value(health.SNAPSHOT) is None:
@@ -47,13 +48,13 @@ def from_exporter(client: Client, url: str) -> Told:
 
 def from_ledgers(config: Config, sources: Mapping[str, Source], progress: Progress) -> Told:
     """Load the ledgers as `serve` does, and publish once. What cannot be read is missing, with its reason."""
-    refresh = Refresh(config, sources)
-    published = refresh.run(_now())
+    refresher = Refresher.new(config, sources)
+    published = refresher.run(_now())
     loaded, vain = _loaded(published), 0
     while loaded < 1 and vain < _MOST_VAIN_SLICES:
         progress.show(loaded)
-        refresh.load(_now(), _SLICE_SECONDS, stop_early=False)
-        published = refresh.run(_now())
+        refresher.load(_now(), _SLICE_SECONDS, stop_early=False)
+        published = refresher.run(_now())
         before, loaded = loaded, _loaded(published)
         vain = 0 if loaded > before else vain + 1
     progress.end()
@@ -61,7 +62,7 @@ def from_ledgers(config: Config, sources: Mapping[str, Source], progress: Progre
     reasons: dict[str, str] = {
         ledger: state.error for ledger, state in snapshot.health.items() if state.error is not None
     }
-    return Told(of_families(views.families(snapshot)), reasons)
+    return Told(Samples(of_families(views.families(snapshot))), reasons)
 
 
 def _loaded(published: Published) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from exporter.views import allocation, efficiency, health, providers, thresholds, utilization, waste
 from exporter.views.metric import Family, Metric
 

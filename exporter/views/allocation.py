@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from exporter.labels import RESERVED, clean
+from exporter.names.text import RESERVED, clean
 from exporter.parts import day_seconds
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from exporter.views.metric import Family, Metric
 
 BUDGET = Metric(

@@ -6,7 +6,8 @@ import platform
 from collections.abc import Iterator
 
 from exporter import __version__
-from exporter.snapshot import LedgerHealth, Snapshot
+from exporter.holding import LedgerHealth
+from exporter.publishing.snapshot import Snapshot
 from exporter.views.metric import Family, Metric
 
 UP = Metric("ledger_up", "1 if every source of the ledger could be read at the last refresh, else 0.", ("ledger",))

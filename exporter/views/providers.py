@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.parts import WINDOWS, Spend
-from exporter.snapshot import CostFigures, Snapshot
+from exporter.publishing.snapshot import CostFigures, Snapshot
 from exporter.views.metric import Family, Metric
 
 SPEND = Metric(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from exporter.labels import RESERVED
-from exporter.snapshot import Snapshot
+from exporter.names.text import RESERVED
+from exporter.publishing.snapshot import Snapshot
 from exporter.thresholds import CATALOGUE, Threshold
 from exporter.views.metric import Family, Metric
 

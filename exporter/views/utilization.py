@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.parts import RECENT_DAYS, WINDOWS, Spend, day_name
-from exporter.snapshot import BudgetFigures, CostFigures, Snapshot
+from exporter.publishing.snapshot import BudgetFigures, CostFigures, Snapshot
 from exporter.views.metric import Family, Metric
 
 SPEND = Metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.snapshot import CostFigures, ImpactFigures, Snapshot
+from exporter.publishing.snapshot import CostFigures, ImpactFigures, Snapshot
 from exporter.views.metric import Family, Metric
 
 _DEFINITION = (

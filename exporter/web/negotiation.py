@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from exporter.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT, Format
+from exporter.publishing.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT, Format
 
 _REMEMBERED_LENGTH = 1024
 """Headers longer than this are read each time, so that what is remembered stays small."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from exporter import landing
 from exporter.app import App
 from exporter.errors import ExporterError
-from exporter.exposition import GZIP
+from exporter.publishing.exposition import GZIP
 from exporter.web.messages import HTML, Request, Response, plain
 from exporter.web.negotiation import wanted
 

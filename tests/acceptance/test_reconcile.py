@@ -22,12 +22,12 @@ from exporter.app import open_sources
 from exporter.client import Client
 from exporter.errors import RequestError
 from exporter.ledgers.cost import Cost
+from exporter.publishing.samples import by_key, of_families
 from exporter.reconcile import output
 from exporter.reconcile.comparison import Comparison, Verdict
 from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace, Read
 from exporter.reconcile.rounds import Patience, reconcile
-from exporter.reconcile.samples import of_families
-from exporter.refresh import Refresh
+from exporter.refresher import Refresher
 from exporter.terminal import StatusLine
 from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
 from tests.support.ledgers import configure
@@ -325,7 +325,7 @@ class Refreshing:
 
     name = "an exporter whose walk rests"
 
-    def __init__(self, refresh: Refresh) -> None:
+    def __init__(self, refresh: Refresher) -> None:
         self._refresh = refresh
 
     def read(self) -> Read:
@@ -333,7 +333,7 @@ class Refreshing:
         while self._refresh.is_loading:
             self._refresh.load(datetime.now(UTC), 1)
             published = self._refresh.run(datetime.now(UTC))
-        return {"": of_families(views.families(published.snapshot))}
+        return {"": by_key(of_families(views.families(published.snapshot)))}
 
     def instants(self) -> Mapping[str, float]:
         return {
@@ -403,7 +403,7 @@ def refreshing(config: Path) -> Iterator[Refreshing]:
     loaded = config_file.load(config)
     sources = open_sources(loaded)
     try:
-        yield Refreshing(Refresh(loaded, sources))
+        yield Refreshing(Refresher.new(loaded, sources))
     finally:
         for source in sources.values():
             source.close()

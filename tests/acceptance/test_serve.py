@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import __version__, app
-from exporter.exposition import OPENMETRICS, TEXT
+from exporter.publishing.exposition import OPENMETRICS, TEXT
 from exporter.web import serving
 from tests.support import postgres
 from tests.support.exporter_process import DEADLINE_SECONDS, SOON_SECONDS, Exporter, Samples, eventually, run, sample

@@ -12,9 +12,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import config_file
-from exporter.exposition import IDENTITY, OPENMETRICS, TEXT, Exposition
 from exporter.ledgers.source import Source
-from exporter.refresh import Refresh
+from exporter.publishing.exposition import IDENTITY, OPENMETRICS, TEXT, Exposition
+from exporter.refresher import Refresher
 from tests.oracle import Options
 from tests.support import postgres
 from tests.support.histories import Ledgers, Platform, moments
@@ -50,7 +50,7 @@ class Books:
         config = config_file.parse(configuration([self._dsn], options))
         source = Source("shard0", config.sources["shard0"].conninfo({}), None, config.refresh.timeout)
         try:
-            published = Refresh(config, {"shard0": source}).run(now)
+            published = Refresher.new(config, {"shard0": source}).run(now)
         finally:
             source.close()
         assert [health.error for health in published.snapshot.health.values()] == [None] * 3

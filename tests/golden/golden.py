@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 
 from exporter import config_file
-from exporter.exposition import IDENTITY, TEXT
 from exporter.ledgers.source import Source
-from exporter.refresh import Refresh
-from exporter.snapshot import Reload
+from exporter.publishing.exposition import IDENTITY, TEXT
+from exporter.publishing.snapshot import Reload
+from exporter.refresher import Refresher
 
 FOLDER = Path(__file__).parent
 EXPOSITION = FOLDER / "exposition.txt"
@@ -40,7 +40,7 @@ def exposition(dsn: str) -> str:
     """Return the text exposition after three refreshes, a minute apart, of an empty database filled with the ledger."""
     config = config_file.parse(CONFIGURATION.format(dsn=dsn))
     source = Source("main", config.sources["main"].conninfo({}), None, config.refresh.timeout)
-    refresh = Refresh(config, {"main": source}, Reload(success=LOADED))
+    refresh = Refresher.new(config, {"main": source}, Reload(success=LOADED))
     try:
         book(dsn, "ledger.sql")
         refresh.run(NOON)

@@ -16,9 +16,9 @@ import yaml
 from exporter import config_file
 from exporter.app import App
 from exporter.errors import ConfigError
-from exporter.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
 from exporter.garbage import Garbage
 from exporter.logs import JsonFormatter, LogfmtFormatter
+from exporter.publishing.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
 
 
 def configured(file: Path, dsn: str) -> Path:
@@ -34,7 +34,7 @@ def test_a_reload_leaves_nothing_of_the_refresh_before(database: str, tmp_path: 
     app.run_pass()
     former = []
     for _ in range(3):
-        former.append(weakref.ref(app._refresh))  # noqa: SLF001
+        former.append(weakref.ref(app._refresher))  # noqa: SLF001
         app.reload()
         app.run_pass()
     app.stop()
@@ -104,7 +104,7 @@ def test_a_reload_that_fails_while_a_pass_publishes_takes_nothing_back(tmp_path:
     config = configured(tmp_path / "ledger-exporter.yml", "host=h")
     app = App(config)
     newer = replace(app.published.get(), snapshot=replace(app.published.get().snapshot, instant=1.0))
-    publishing = app._publishing  # noqa: SLF001
+    publishing = app._publisher._lock  # noqa: SLF001
 
     class Overtaken:
         """The lock; whoever takes it finds that a pass was before."""
@@ -116,7 +116,7 @@ def test_a_reload_that_fails_while_a_pass_publishes_takes_nothing_back(tmp_path:
         def __exit__(self, *_: object) -> None:
             publishing.release()
 
-    app._publishing = Overtaken()  # type: ignore[assignment]  # noqa: SLF001
+    app._publisher._lock = Overtaken()  # type: ignore[assignment]  # noqa: SLF001
     config.write_text("sources: {}\n")
     with pytest.raises(ConfigError):
         app.reload()
@@ -140,11 +140,11 @@ def test_after_a_reload_that_failed_all_that_is_asked_for_is_ready(tmp_path: Pat
     assert sorted(app.published.get().exposition._bodies) == sorted(wanted)  # noqa: SLF001
 
 
-@pytest.mark.parametrize("where", ["Refresh.run", "Refresh.is_loading", "Garbage.collect"])
+@pytest.mark.parametrize("where", ["Refresher.run", "Refresher.is_loading", "Garbage.collect"])
 def test_a_pass_that_fails_again_and_again_is_told_ever_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_named: object) -> None:
         raise RuntimeError("a bug")
 
     app = App(configured(tmp_path / "ledger-exporter.yml", f"host={tmp_path}"))

@@ -11,9 +11,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import config_file
-from exporter.exposition import IDENTITY, OPENMETRICS, TEXT
 from exporter.ledgers.source import Source
-from exporter.refresh import Published, Refresh
+from exporter.publishing.builder import Published
+from exporter.publishing.exposition import IDENTITY, OPENMETRICS, TEXT
+from exporter.refresher import Refresher
 from tests.support import postgres
 from tests.support.ledgers import create_ledgers
 from tests.support.promtool import NOTHING_TO_SAY, check_metrics
@@ -60,7 +61,7 @@ def published(dsn: str, limits: str = "") -> Published:
     config = config_file.parse(CONFIGURATION.format(dsn=dsn, patterns=PATTERNS, limits=limits))
     source = Source("main", config.sources["main"].conninfo({}), None, config.refresh.timeout)
     try:
-        refresh = Refresh(config, {"main": source})
+        refresh = Refresher.new(config, {"main": source})
         found = refresh.run(NOON)
         while refresh.is_loading:
             refresh.load(NOON, 60)

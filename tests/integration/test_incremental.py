@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from psycopg import sql
 
-from exporter import config_file, refresh
+from exporter import config_file
 from exporter.parts import WINDOWS
+from exporter.publishing.snapshot import Reload
 from tests.oracle import Key, Options, samples
 from tests.support import postgres
 from tests.support.bookings import RELATIONS, Books, write
@@ -601,7 +602,7 @@ def test_another_server_answers(server: postgres.Server, books: Books) -> None:
     with Books(server.dsn(name)) as others, Engine([books.dsn]) as engine:
         others.book("cost", [charge(ago(day, minutes=day), f"other {day}", "7") for day in range(30, -1, -1)])
         before = engine.refresh(NOON)
-        source = engine.inner._sources["shard0"]  # noqa: SLF001
+        source = engine.sources["shard0"]
         source.close()
         source._parameters["dbname"] = name  # noqa: SLF001
         assert value(engine.refresh(SOON), "ledger_up", ledger="cost") == 1
@@ -752,8 +753,7 @@ def test_new_provider_patterns_take_over_when_all_is_read_under_them(books: Book
     with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.refresh(NOON)
         changed = config_file.parse(configuration([books.dsn], Options(providers=(("codex", "Codices"),))))
-        later = refresh.Refresh(changed, engine.inner._sources)  # noqa: SLF001
-        later.inherit(engine.inner)
+        later = engine.inner.reloaded(changed, engine.sources, Reload())
         seen = []
         for _ in range(200):
             spend = later.run(SOON).snapshot.cost

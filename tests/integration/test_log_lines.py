@@ -14,7 +14,7 @@ import yaml
 from exporter.app import App
 from exporter.errors import SourceError
 from exporter.ledgers.source import Source
-from exporter.refresh import Refresh
+from exporter.refresher import Refresher
 from tests.support.bookings import Books
 from tests.support.engine import Engine, broken_off
 from tests.support.example_rows import history
@@ -109,13 +109,13 @@ def test_a_bug_is_told_with_its_traceback_and_does_not_fill_the_disk(
 ) -> None:
     """And every ledger is down: old figures must not look alive."""
 
-    def fail(_refresh: Refresh, _now: datetime) -> None:
+    def fail(_refresher: Refresher, _now: datetime) -> None:
         raise RuntimeError("a bug")
 
     books.book("cost", history())
     with Engine([books.dsn]) as engine:
         engine.refresh(NOON)
-        monkeypatch.setattr(Refresh, "_build", fail)
+        monkeypatch.setattr(Refresher, "_build", fail)
         healths = [engine.inner.run(NOON).snapshot.health for _ in range(100)]
 
     lines = said(caplog, "making a snapshot failed unexpectedly")
@@ -127,14 +127,14 @@ def test_a_bug_is_told_with_its_traceback_and_does_not_fill_the_disk(
 def test_a_pass_that_cannot_even_begin_to_read_is_an_outage(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread can be started, because there is no memory: values are held, and every ledger is down."""
 
-    def fail(_refresh: Refresh, _question: object) -> None:
+    def fail(_refresher: Refresher, _now: datetime, *, again: bool) -> None:
         raise RuntimeError("can't start new thread")
 
     books.book("cost", history())
     with Engine([books.dsn]) as engine:
         before = engine.refresh(NOON)
         with monkeypatch.context() as patch:
-            patch.setattr(Refresh, "_read", fail)
+            patch.setattr(Refresher, "_read", fail)
             held = engine.inner.run(NOON + INTERVAL).snapshot
         assert {health.up for health in held.health.values()} == {False}
         assert held.cost is not None
@@ -169,7 +169,7 @@ def test_quests_that_come_and_go_are_not_remembered_for_ever(books: Books) -> No
             books.run("truncate cost_ledger restart identity")
             books.book("cost", rows)
             published = engine.caught_up(now)
-            remembered.append(len(engine.inner._quest_labels))  # noqa: SLF001
+            remembered.append(len(engine.inner.kept.policy._quests.labels))  # noqa: SLF001
             assert (
                 "ledger_quest_info",
                 frozenset({("quest", f"quest {day} 0"), ("quest_id", f"quest {day} 0")}),

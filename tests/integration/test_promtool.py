@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from exporter import config_file
-from exporter.exposition import IDENTITY, TEXT
 from exporter.ledgers.source import Source
-from exporter.refresh import Published, Refresh
+from exporter.publishing.builder import Published
+from exporter.publishing.exposition import IDENTITY, TEXT
+from exporter.refresher import Refresher
 from tests.oracle import Options
 from tests.support.product import configuration
 from tests.support.promtool import NOTHING_TO_SAY, check_metrics
@@ -46,7 +47,7 @@ def published(dsn: str) -> Published:
     config = config_file.parse(configuration([dsn], Options()))
     source = Source("shard0", config.sources["shard0"].conninfo({}), None, config.refresh.timeout)
     try:
-        return Refresh(config, {"shard0": source}).run(NOON)
+        return Refresher.new(config, {"shard0": source}).run(NOON)
     finally:
         source.close()
 
@@ -80,7 +81,7 @@ def test_about_empty_ledgers(database: str) -> None:
 def test_before_anything_was_read() -> None:
     config = config_file.parse(configuration(["host=nowhere"], Options()))
 
-    assert check_metrics(text(Refresh(config, {}).empty())) == NOTHING_TO_SAY
+    assert check_metrics(text(Refresher.new(config, {}).empty())) == NOTHING_TO_SAY
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from tests.support.sources import ALL_LEDGERS, refresh_once, up
 
 pytestmark = pytest.mark.both_servers

@@ -21,8 +21,8 @@ from exporter import __version__
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
-from exporter.ledgers.cost import Families
 from exporter.ledgers.source import Question, Source, Transaction
+from exporter.names.families import Families
 from exporter.parts import CostPart, TaskNumbers
 from tests.support import postgres
 from tests.support.example_rows import NOON

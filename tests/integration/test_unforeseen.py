@@ -11,14 +11,15 @@ from unittest.mock import patch
 
 import pytest
 
-from exporter import config_file, refresh
-from exporter.costliest import Costliest
+from exporter import config_file
 from exporter.errors import SourceError
 from exporter.incremental.reader import Reader
 from exporter.ledgers.source import Source
 from exporter.parts import TaskNumbers
 from exporter.parts.settled import Settled
-from exporter.snapshot import Reload
+from exporter.publishing.costliest import Costliest
+from exporter.publishing.snapshot import Reload
+from exporter.refresher import Refresher
 from tests.oracle import Key
 from tests.support import postgres
 from tests.support.bookings import Books
@@ -125,12 +126,42 @@ def test_an_outage_does_not_slow_the_first_load_down(books: Books) -> None:
         with patch.object(Source, "snapshot", side_effect=SourceError("the server is away")):
             engine.inner.load(NOON, 0)
         assert reader.chunk_rows == full
-        reader.troubled = False
+        engine.inner.run(NOON)
         with broken_off(0), sizes(smallest_chunk_rows=1):
             engine.inner.load(NOON, 0)
         assert reader.chunk_rows == full // 2
         engine.refresh(SOON)
         assert reader.chunk_rows == full
+
+
+def test_a_first_load_that_is_cut_off_counts_and_rests_until_the_next_refresh(books: Books) -> None:
+    """And after three failures in a row every other one. What is loaded is read and published meanwhile."""
+    books.book("cost", history(60))
+    tried = []
+
+    def fail(reader: Reader, *_: object) -> None:
+        tried.append(reader.chunk_rows)
+        raise SourceError("canceling statement due to statement timeout")
+
+    with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
+        engine.inner.run(NOON)
+        before = engine.inner.kept.holding.health["cost"]
+        with patch.object(Reader, "load", fail), sizes(smallest_chunk_rows=1):
+            for number in range(12):
+                now = NOON + timedelta(seconds=15 * (1 + number))
+                health = engine.inner.run(now).snapshot.health["cost"]
+                assert (health.up, health.error) == (True, None)
+                while engine.inner.is_loading:
+                    engine.inner.load(now, 60)
+                    published = engine.inner.run(now, again=True)
+                    health = published.snapshot.health["cost"]
+                    assert (health.up, "statement timeout" in str(health.error)) == (True, True)
+        assert tried == sorted(tried, reverse=True)
+        assert len(tried) == 3 + 4
+        after = engine.inner.kept.holding.health["cost"]
+        assert (after.refreshes - before.refreshes, after.failures - before.failures) == (12 + 7, 7)
+        later = NOON + timedelta(seconds=15 * 20)
+        check([books.dsn], later, engine.refresh(later))
 
 
 def test_what_the_clock_decides_meanwhile_is_no_correction(books: Books) -> None:
@@ -208,7 +239,10 @@ def test_tasks_of_pruned_history_are_forgotten(books: Books) -> None:
             books.book("cost", sorted(rows, key=lambda row: str(row[0])))
             books.run("delete from cost_ledger where created_at < %s", [now - timedelta(days=15)])
             check([books.dsn], now, engine.caught_up(now))
-        numbered, left = len(engine.inner._numbers), books.run("select count(distinct task_id) from cost_ledger")[0][0]  # noqa: SLF001
+        numbered, left = (
+            len(engine.inner.kept.tasks.numbers),
+            books.run("select count(distinct task_id) from cost_ledger")[0][0],
+        )
         assert numbered <= 2 * left + 50 < 20 + 6 * 40
 
 
@@ -225,17 +259,17 @@ def test_another_database_by_the_same_name(
         monkeypatch.setenv("DSN", books.dsn)
         settings = config_file.parse(json.dumps({"sources": {"main": {"dsn_env": "DSN"}}, "ledgers": ledgers}))
 
-        def refreshing(dsn: str, password: str) -> refresh.Refresh:
+        def source(dsn: str, password: str) -> dict[str, Source]:
             found = settings.sources["main"].conninfo({"DSN": f"{dsn} password={password}"})
-            return refresh.Refresh(settings, {"main": Source("main", found, None, settings.refresh.timeout)}, Reload())
+            return {"main": Source("main", found, None, settings.refresh.timeout)}
 
-        first = refreshing(books.dsn, "old")
+        opened = [source(books.dsn, "old"), source(books.dsn, "new"), source(others.dsn, "new")]
+        first = Refresher.new(settings, opened[0])
         assert first.run(NOON).snapshot.cost is not None
-        second = refreshing(books.dsn, "new")
-        second.inherit(first)  # with another password it is the same ledger
-        assert second._readers["cost", "main"] is first._readers["cost", "main"]  # noqa: SLF001
-        third = refreshing(others.dsn, "new")
-        third.inherit(second)
+        second = first.reloaded(settings, opened[1], Reload())  # with another password it is the same ledger
+        kept = [one.readers.databases["main"].ledgers["cost"] for one in (first, second)]
+        assert kept[0] is kept[1]
+        third = second.reloaded(settings, opened[2], Reload())
         third.run(SOON)
         while third.is_loading:
             third.load(SOON, 1)
@@ -243,8 +277,8 @@ def test_another_database_by_the_same_name(
         assert cost is not None
         assert {sums[-1].usd for sums in cost.spend.by("provider").sums.values()} == {7 * 31}
         assert not any(counted.usd for counted in cost.counters.values())
-        for each in (*first._sources.values(), *third._sources.values()):  # noqa: SLF001
-            each.close()
+        for each in opened:
+            each["main"].close()
     server.drop_database(name)
 
 

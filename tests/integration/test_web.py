@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app import App
-from exporter.exposition import OPENMETRICS, TEXT
+from exporter.publishing.exposition import OPENMETRICS, TEXT
 from exporter.web.messages import Request, Response
 from exporter.web.pages import Pages
 from tests.support.exporter_process import eventually

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from itertools import count
 from unittest.mock import patch
 
-from exporter import refresh
 from exporter.errors import SourceError
 from exporter.incremental.reader import Reader
 from exporter.incremental.walk import summary
-from exporter.ledgers.source import Query, Question, Result, Transaction
+from exporter.ledgers.source import Query, Question, Result, Source, Transaction
 from exporter.ledgers.span import Span
 from exporter.parts.days import MICROSECONDS_A_DAY
 from exporter.parts.ranges import BEGINNING, Range
+from exporter.refresher import Refresher
 from tests.oracle import Key, Options
 from tests.support.product import Product
 
@@ -28,14 +28,20 @@ class Engine(Product):
         self._shards = shards
 
     @property
-    def inner(self) -> refresh.Refresh:
+    def inner(self) -> Refresher:
         """The refresh itself."""
         return self._refresh
 
     @property
+    def sources(self) -> dict[str, Source]:
+        """The databases by name."""
+        return self._sources
+
+    @property
     def readers(self) -> dict[tuple[str, str], Reader]:
         """The readers by ledger and source."""
-        return dict(self._refresh._readers)  # noqa: SLF001
+        databases = self._refresh.readers.databases
+        return {(ledger, name): one for name, database in databases.items() for ledger, one in database.ledgers.items()}
 
     def reader(self, ledger: str) -> Reader:
         """The reader of a ledger in the first source."""
@@ -51,7 +57,7 @@ class Engine(Product):
         """Refresh until nothing is carried over."""
         for _ in range(200):
             published = self.refresh(now)
-            errors = [health.error for health in self._refresh._health.values() if health.error]  # noqa: SLF001
+            errors = [health.error for health in self._refresh.kept.holding.health.values() if health.error]
             assert not errors
             if not any(reader.carried_over for reader in self.readers.values()):
                 return published

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import yaml
 
-from exporter import config_file, refresh, views
+from exporter import config_file, views
 from exporter.ledgers.source import Source
-from exporter.snapshot import Reload
+from exporter.publishing.snapshot import Reload
+from exporter.refresher import Refresher
 from tests.oracle import Key, Options, key
 
 SECONDS = "{:.0f}s"
@@ -59,7 +60,7 @@ class Product:
             name: Source(name, source.conninfo({}), source.password({}), settings.refresh.timeout)
             for name, source in settings.sources.items()
         }
-        self._refresh = refresh.Refresh(settings, self._sources, Reload())
+        self._refresh = Refresher.new(settings, self._sources, Reload())
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +75,9 @@ class Product:
         while self._refresh.is_loading:
             self._refresh.load(now, _SLICE_SECONDS)
             published = self._refresh.run(now)
+        labels = self._refresh.kept.policy.labels
+        assert labels is not None
+        assert labels.series == published.exposition.series, "labels were decided by another number of series"
         found: dict[Key, float] = {}
         for family in views.families(published.snapshot):
             for values, number in family.samples.items():

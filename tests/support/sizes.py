@@ -10,22 +10,26 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from exporter import costliest, counters, refresh, scheduler
+from exporter import refresher, scheduler
 from exporter.backfill import recorder
 from exporter.demo import booking
 from exporter.incremental import reader, tail, walk
+from exporter.labelling import quests
 from exporter.ledgers import history
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.ledger import Ledger
+from exporter.names import families
 from exporter.parts import settled, tasks
+from exporter.publishing import costliest, counters
+from exporter.reading import tasks as reading_tasks
 from exporter.reconcile import published
 from exporter.web import connection, healthy, server
 
 PLACES: dict[str, tuple[Any, ...]] = {
     # the engine
-    "first_load_seconds": ("_FIRST_LOAD_SECONDS", refresh),
-    "gone_quests": ("_GONE_QUESTS", refresh),
-    "gone_tasks": ("_GONE_TASKS", refresh),
+    "first_load_seconds": ("_FIRST_LOAD_SECONDS", refresher),
+    "gone_quests": ("_GONE_QUESTS", quests),
+    "gone_tasks": ("_GONE_TASKS", reading_tasks),
     "newest_rows": ("newest_rows", Ledger, Budget),
     "range_rows": ("RANGE_ROWS", reader),
     "small_rows": ("SMALL_ROWS", reader),
@@ -45,6 +49,7 @@ PLACES: dict[str, tuple[Any, ...]] = {
     "walk_seconds": ("SECONDS", walk),
     "walk_range_cost_rows": ("RANGE_COST_ROWS", walk),
     "walk_hurry": ("HURRY", walk),
+    "known_providers": ("_MAX_KNOWN_PROVIDERS", families),
     "gone_keys": ("_GONE_KEYS", counters),
     "spare_tasks": ("_SPARE", costliest),
     "laid_over_rows": ("_LAID_OVER", settled),

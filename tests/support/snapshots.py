@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.config import LEDGERS
-from exporter.labels import COMBINATIONS, Folds
+from exporter.holding import LedgerHealth
+from exporter.labelling.labels import COMBINATIONS, Folds
 from exporter.parts import WINDOWS, Allocation, Key, Outcomes, Spend, Table, Waste, day_of
-from exporter.snapshot import BudgetFigures, CostFigures, ImpactFigures, LedgerHealth, Settings, Snapshot
+from exporter.publishing.snapshot import BudgetFigures, CostFigures, ImpactFigures, Settings, Snapshot
 from exporter.views.metric import Family
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from exporter import config_file
 from exporter.errors import SourceError
 from exporter.ledgers.source import Source
-from exporter.refresh import Refresh
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
+from exporter.refresher import Refresher
 from tests.support.example_rows import NOON
 
 PLENTY = timedelta(seconds=20)
@@ -50,7 +50,7 @@ def refresh_once(*lines: str, dsn: str, timeout: str = "20s") -> Snapshot:
     text = f'sources: {{main: {{dsn: "{dsn}"}}}}\nledgers:\n' + "\n".join(f"  {line}" for line in lines)
     settings = config_file.parse(f"{text}\nrefresh: {{timeout: {timeout}}}")
     with source(dsn, settings.refresh.timeout) as opened:
-        return Refresh(settings, {"main": opened}).run(NOON).snapshot
+        return Refresher.new(settings, {"main": opened}).run(NOON).snapshot
 
 
 def up(snapshot: Snapshot) -> dict[str, bool | None]:

@@ -20,29 +20,22 @@ STOREYS = (
     ("options", "terminal", "client", "progress"),
     ("web",),
     ("app",),
-    ("refresh", "scheduler", "landing", "assembly"),
+    ("refresher", "scheduler", "landing"),
+    ("views", "publishing"),
+    ("labelling",),
+    ("holding",),
+    ("reading",),
     ("incremental",),
-    ("ledgers", "views", "exposition"),
-    (
-        "snapshot",
-        "labels",
-        "counters",
-        "costliest",
-        "thresholds",
-        "config",
-        "config_file",
-        "yaml_file",
-        "errors",
-        "logs",
-        "garbage",
-    ),
+    ("ledgers",),
+    ("thresholds", "config", "config_file", "yaml_file", "errors", "logs", "garbage"),
     ("parts",),
+    ("names",),
 )
 """From the roof to the ground; a module imports from its own storey and those below."""
 
 DRIVERS = {"psycopg", "psycopg_pool"}
 HTTP = {"uvloop", "http", "urllib", "asyncio", "socket", "httptools"}
-PURE = ("parts", "snapshot", "labels", "counters", "costliest", "thresholds", "views", "assembly")
+PURE = ("parts", "names", "holding", "labelling", "publishing", "thresholds", "views")
 """Rooms that know neither databases nor HTTP."""
 
 ALLOWED_HTTP = {"exporter.config": {"urllib"}}
@@ -112,8 +105,8 @@ IMPORTS = [found for module in OWN for found in imports(module)]
 ROOMS = [room for rooms in STOREYS for room in rooms]
 
 KNOWS = {
-    "parts": {"parts"},
-    "costliest": {"parts"},
+    "names": {"names"},
+    "parts": {"parts", "names"},
     "incremental": {"incremental", "ledgers", "parts"},
 }
 """Rooms of the engine, and all that they know of the house."""
@@ -196,3 +189,88 @@ def test_sql_stands_in_files(file: Path) -> None:
 def test_what_draws_is_the_reports_own(found: Import) -> None:
     """A serving exporter has no use for it."""
     assert found.top != "rich"
+
+
+HOUSE = {
+    "reading": {"reading", "incremental", "ledgers", "config", "errors", "logs", "names", "parts"},
+    "holding": {"holding", "reading", "config", "parts"},
+    "labelling": {"labelling", "holding", "config", "names", "parts"},
+    "publishing": {"publishing", "views", "labelling", "holding", "config", "thresholds", "names", "parts"},
+    "refresher": {
+        "refresher", "reading", "holding", "labelling", "publishing", "views", "ledgers", "config", "errors", "logs",
+        "parts",
+    },
+}  # fmt: skip
+"""Rooms on the way of a charge, downhill, and all that each knows of the house."""
+
+BELOW_THE_READERS = {"holding", "labelling", "publishing"}
+MOST_LINES, MOST_ATTRIBUTES = 200, 12
+"""Of a class with behaviour; frozen values may be larger."""
+
+
+@each([found for found in IMPORTS if room(found.module) in HOUSE and found.room])
+def test_each_room_on_the_way_of_a_charge_knows_no_more_than_it_must(found: Import) -> None:
+    assert found.room in HOUSE[room(found.module)]
+
+
+@each([found for found in IMPORTS if room(found.module) in BELOW_THE_READERS and found.room == "reading"])
+def test_values_go_down_from_readers_and_nothing_asks_a_reader_back(found: Import) -> None:
+    """Below the readers only readings are known."""
+    assert found.name.startswith("exporter.reading.reading")
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of a module, with the attributes it assigns on self, wherever it does."""
+
+    module: str
+    name: str
+    lines: int
+    attributes: frozenset[str]
+
+    def __str__(self) -> str:
+        """Where it stands."""
+        return f"{self.module}.{self.name}"
+
+
+def classes() -> Iterator[Class]:
+    """The classes with behaviour on the way of a charge."""
+    for module in OWN:
+        if room(module) in {*HOUSE, "app", "scheduler"}:
+            for node in ast.walk(ast.parse(modules()[module].read_text())):
+                if isinstance(node, ast.ClassDef) and not is_frozen(node):
+                    lines = (node.end_lineno or 0) - node.lineno + 1
+                    yield Class(module, node.name, lines, frozenset(attributes(node)))
+
+
+def is_frozen(node: ast.ClassDef) -> bool:
+    """Tell whether a class is a frozen value."""
+    return any(
+        isinstance(decorator, ast.Call) and any(keyword.arg == "frozen" for keyword in decorator.keywords)
+        for decorator in node.decorator_list
+    )
+
+
+def attributes(node: ast.ClassDef) -> Iterator[str]:
+    """The attributes that a class assigns on self."""
+    for inner in ast.walk(node):
+        if (
+            isinstance(inner, ast.Attribute)
+            and isinstance(inner.ctx, ast.Store)
+            and isinstance(inner.value, ast.Name)
+            and inner.value.id == "self"
+        ):
+            yield inner.attr
+
+
+@each(classes())
+def test_no_class_is_too_large(found: Class) -> None:
+    assert found.lines <= MOST_LINES
+    assert len(found.attributes) <= MOST_ATTRIBUTES
+
+
+@each([module for module in OWN if room(module) in HOUSE])
+def test_nothing_is_too_complex(module: str) -> None:
+    """And no exception says that it may be."""
+    assert "C901" not in modules()[module].read_text()
+    assert "noqa: PLR09" not in modules()[module].read_text()

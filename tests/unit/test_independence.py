@@ -66,7 +66,7 @@ from . import test_docs
 def test(monkeypatch):
     from tests.integration.test_web import app
     monkeypatch.setattr(reader, "CHUNK_ROWS", 1)
-    monkeypatch.setattr("exporter.refresh._GONE_QUESTS", 1)
+    monkeypatch.setattr("exporter.labelling.quests._GONE_QUESTS", 1)
     monkeypatch.setattr(reader, "read", None)
     with patch.object(tail, "_STEP", 2), patch("exporter.app.WAIT", 3):
         pass
@@ -81,7 +81,7 @@ def test(monkeypatch):
         "7: imports ..test_docs",
         "9: imports tests.integration.test_web.app",
         "10: patches CHUNK_ROWS",
-        "11: patches exporter.refresh._GONE_QUESTS",
+        "11: patches exporter.labelling.quests._GONE_QUESTS",
         "13: patches _STEP",
         "13: patches exporter.app.WAIT",
     ]

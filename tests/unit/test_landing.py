@@ -12,9 +12,10 @@ import pytest
 
 from exporter import __version__, landing
 from exporter.config import LEDGERS
-from exporter.exposition import Exposition
-from exporter.refresh import Published
-from exporter.snapshot import LedgerHealth, Reload
+from exporter.holding import LedgerHealth
+from exporter.publishing.builder import Published
+from exporter.publishing.exposition import Exposition
+from exporter.publishing.snapshot import Reload
 from exporter.views.metric import Metric
 from tests.support.snapshots import budget_figures, cost_figures, snapshot
 

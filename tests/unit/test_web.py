@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from exporter.errors import ExporterError
-from exporter.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
+from exporter.publishing.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
 from exporter.web.addresses import listen, parse_address
 from exporter.web.negotiation import accepts_gzip, negotiate, wanted
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.assembly import Parts
-from exporter.labels import Admission
+from decimal import Decimal
+
+from exporter.publishing.samples import Key
 from exporter.reconcile.kept import Kept
-from exporter.reconcile.samples import Key
 
 LIMITS = {"quest": 2, "provider": 1, "model": 1, "layer": 1, "combinations": 1}
 
@@ -34,11 +34,13 @@ def test_the_counters_folding_is_their_own() -> None:
 def test_what_is_published_is_let_in_before_all_others() -> None:
     """However much heavier the others are."""
     kept = Kept.of({**PUBLISHED, key("ledger_labels_folded", label="model"): 1.0})
-    admission = Admission(LIMITS)
-    kept.prefer(admission, Parts())
+    admission = kept.admission(LIMITS)
+    weights = {"q-large": Decimal(900), "q-middle": Decimal(800), "q-small": Decimal(1)}
+    admission.admit("quest", {quest: (weight,) for quest, weight in weights.items()})
     admission.admit("model", {"m1": (1, 900), "m2": (1, 1)})
     admission.admit_combinations(("provider", "model"), {("GLM", "m1"): (1, 900), ("GLM", "m2"): (1, 1)})
 
+    assert admission.folds().kept["quest"] == {"q-small", "q-large"}
     assert admission.folds().kept["model"] == {"m2"}
     assert admission.folds().kept["provider,model"] == {("GLM", "m2")}
     assert admission.folded["model"] == 1

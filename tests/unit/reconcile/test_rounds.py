@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from exporter.errors import RequestError
+from exporter.publishing.samples import Key
 from exporter.reconcile import published
 from exporter.reconcile.published import Read
-from exporter.reconcile.samples import Key
 from exporter.terminal import StatusLine
 from tests.support.sizes import sizes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.publishing.samples import Labels, Samples
 from exporter.report import figures
-from exporter.report.samples import Labels, Samples
 
 W = {"window": "7d"}
 

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
+from exporter.publishing.samples import Samples, of_exposition
 from exporter.report import figures, machine
-from exporter.report.samples import Samples, of_exposition
 
 TOLD = Samples(
     [
@@ -61,7 +61,7 @@ def test_json_has_every_view() -> None:
 def test_a_page_is_read_back() -> None:
     text = '# TYPE ledger_up gauge\nledger_up{ledger="cost"} 1.0\nprocess_open_fds 12.0\n'
 
-    assert [(metric.name, labels, value) for metric, labels, value in of_exposition(text)] == [
+    assert [(metric.name, labels, value) for metric, labels, value in Samples(of_exposition(text))] == [
         ("ledger_up", {"ledger": "cost"}, 1.0)
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.errors import ExporterError
+from exporter.publishing.samples import Samples
 from exporter.report import quests
-from exporter.report.samples import Samples
 
 
 def samples(**ids: str) -> Samples:

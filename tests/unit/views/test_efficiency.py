@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from exporter.parts import Outcomes
-from exporter.snapshot import RankedTask
+from exporter.publishing.snapshot import RankedTask
 from exporter.views import efficiency
 from tests.support.snapshots import CLOSED, folds, impact_figures, outcomes, published, snapshot, windowed
 

@@ -6,7 +6,8 @@ import platform
 
 from exporter import __version__
 from exporter.config import LEDGERS
-from exporter.snapshot import LedgerHealth, Reload
+from exporter.holding import LedgerHealth
+from exporter.publishing.snapshot import Reload
 from exporter.views import health
 from tests.support.snapshots import budget_figures, cost_figures, impact_figures, published, snapshot
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from exporter import views
-from exporter.snapshot import Snapshot
+from exporter.publishing.snapshot import Snapshot
 from exporter.thresholds import CATALOGUE, Thresholds, of_scope
 from exporter.views import thresholds
 from tests.support.snapshots import SETTINGS, folds

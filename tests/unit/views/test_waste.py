@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exporter.parts import Waste
-from exporter.snapshot import RankedTask
+from exporter.publishing.snapshot import RankedTask
 from exporter.views import waste as view
 from tests.support.snapshots import (
     CLOSED,

@@ -101,6 +101,18 @@ def head(metric: Metric, content_type: str) -> str:
     return f"# HELP {name} {words}\n# TYPE {name} {metric.kind}\n"
 
 
+class Renderer:
+    """Renders families in the formats that were asked for lately."""
+
+    def __init__(self, demand: Demand | None = None) -> None:
+        self.demand = demand or Demand()
+        self._lines = Lines()
+
+    def render(self, families: Iterable[Family]) -> Exposition:
+        """Return the exposition of families."""
+        return Exposition(families, self.demand.recent(), self._lines)
+
+
 class Exposition:
     """One snapshot's exposition. Formats asked for lately are ready bytes; any other is rendered when first asked for."""
 

@@ -11,15 +11,18 @@ from exporter import views
 from exporter.views.metric import Family, Metric
 
 Labels = dict[str, str]
+Sample = tuple[str, Labels, float]
+"""A metric's name, labels and a value."""
+Key = tuple[str, frozenset[tuple[str, str]]]
+"""A metric's name and labels."""
 
-_DECLARED = {metric.name: metric for metric in views.METRICS}
+DECLARED = {metric.name: metric for metric in views.METRICS}
 
 
 class Samples:
     """Values by metric and labels."""
 
-    def __init__(self, samples: Iterable[tuple[str, Labels, float]]) -> None:
-        """`samples` are names of metrics, their labels and values."""
+    def __init__(self, samples: Iterable[Sample]) -> None:
         self._by_metric: dict[str, list[tuple[Labels, float]]] = {}
         for metric, labels, value in samples:
             self._by_metric.setdefault(metric, []).append((labels, value))
@@ -56,26 +59,27 @@ class Samples:
         )
 
 
-def of_families(families: Iterable[Family]) -> Samples:
-    """Return the samples of families."""
-    return Samples(
-        (family.name, dict(zip(family.labels, values, strict=True)), value)
-        for family in families
-        for values, value in family.samples.items()
-    )
+def by_key(samples: Iterable[Sample]) -> dict[Key, float]:
+    """Return values by metric and labels, in no order."""
+    return {(name, frozenset(labels.items())): value for name, labels, value in samples}
 
 
-def of_exposition(text: str) -> Samples:
+def of_families(families: Iterable[Family]) -> Iterator[Sample]:
+    """Yield the samples of families."""
+    for family in families:
+        for values, value in family.samples.items():
+            yield family.name, dict(zip(family.labels, values, strict=True)), value
+
+
+def of_exposition(text: str) -> list[Sample]:
     """Return the samples of an exporter's page.
 
     Raises:
         ValueError: it is none.
     """
-    return Samples(
-        [
-            (sample.name, dict(sample.labels), sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name in _DECLARED
-        ]
-    )
+    return [
+        (sample.name, dict(sample.labels), sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in DECLARED
+    ]

@@ -19,11 +19,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter import exposition as module
 from exporter import views
-from exporter.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEXT, Demand, Exposition, Lines
-from exporter.labels import clean
-from exporter.snapshot import RankedTask
+from exporter.names.text import clean
+from exporter.publishing import exposition as module
+from exporter.publishing.exposition import DEFAULT_FORMAT, GZIP, IDENTITY, OPENMETRICS, TEXT, Demand, Exposition, Lines
+from exporter.publishing.snapshot import RankedTask
 from exporter.views.metric import Family, Metric
 from tests.support.snapshots import cost_figures, impact_figures, snapshot, spend, usd
 

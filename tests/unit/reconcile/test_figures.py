@@ -8,10 +8,10 @@ import pytest
 
 from exporter import views
 from exporter.errors import RequestError
-from exporter.exposition import DEFAULT_FORMAT, Exposition
 from exporter.parts import Spend
-from exporter.reconcile import exact, samples
-from exporter.reconcile.samples import Key
+from exporter.publishing.exposition import DEFAULT_FORMAT, Exposition
+from exporter.publishing.samples import Key, by_key, of_exposition, of_families
+from exporter.reconcile import exact, figures
 from tests.support.snapshots import cost_figures, snapshot, spend, usd
 
 TABLE = spend(
@@ -21,7 +21,7 @@ IDS = {label: label for label in ("x", "y", "quest é\U0001f389")}
 NAMELESS = spend((("Codex", "m1", "other"), 0, usd("3")))
 FIGURES = cost_figures(NAMELESS.over(TABLE), counters={("Codex", "m1", "x"): Spend()})
 MADE = snapshot(cost=FIGURES, quest_ids=IDS)
-TOLD = samples.of_families(views.families(MADE))
+TOLD = by_key(of_families(views.families(MADE)))
 
 
 def stored(told: dict[Key, float], **target: str) -> list[dict[str, object]]:
@@ -43,19 +43,19 @@ def answer(*series: list[dict[str, object]]) -> bytes:
 def test_a_page_has_the_samples_it_was_made_of() -> None:
     page = Exposition(views.families(MADE)).body(DEFAULT_FORMAT).decode()
 
-    assert samples.of_exposition(page) == TOLD
+    assert by_key(of_exposition(page)) == TOLD
 
 
 def test_prometheus_has_them_too() -> None:
     """Whatever labels it adds, and though it drops empty ones."""
     assert any("" in dict(labels).values() for _, labels in TOLD)
-    assert samples.of_prometheus(answer(stored(TOLD, job="l", instance="h:1"))) == {'instance="h:1",job="l"': TOLD}
+    assert figures.of_prometheus(answer(stored(TOLD, job="l", instance="h:1"))) == {'instance="h:1",job="l"': TOLD}
 
 
 def test_each_target_is_its_own() -> None:
     """Two exporters side by side are compared one by one."""
     changed = {key: value + 1 for key, value in TOLD.items()}
-    found = samples.of_prometheus(answer(stored(TOLD, instance="a"), stored(changed, instance="b")))
+    found = figures.of_prometheus(answer(stored(TOLD, instance="a"), stored(changed, instance="b")))
 
     assert found == {'instance="a"': TOLD, 'instance="b"': changed}
 
@@ -65,18 +65,18 @@ def test_each_target_is_its_own() -> None:
 )
 def test_what_is_no_answer_is_an_error(said: bytes) -> None:
     with pytest.raises(RequestError, match="no answer of Prometheus"):
-        samples.of_prometheus(said)
+        figures.of_prometheus(said)
 
 
 def test_figures_are_what_tells_of_the_ledgers() -> None:
-    names = {name for name, _ in samples.figures(TOLD)}
+    names = {name for name, _ in figures.figures(TOLD)}
 
     assert {"ledger_quest_spend_usd", "ledger_rows_rejected", "ledger_spend_usd_total", "ledger_quest_info"} <= names
     assert not names & {"ledger_up", "ledger_snapshot_timestamp_seconds", "ledger_refreshes_total"}
 
 
 def test_counters_begin_with_the_process_and_do_not_last() -> None:
-    names = {name for name, _ in samples.lasting(TOLD)}
+    names = {name for name, _ in figures.lasting(TOLD)}
 
     assert "ledger_quest_spend_usd" in names
     assert not any(name.endswith("_total") for name in names)
@@ -87,7 +87,7 @@ def test_exact_sums_tell_apart_what_floats_cannot() -> None:
     one = snapshot(cost=cost_figures(spend((("Codex", "m", "x"), 0, usd("100000000000000000.01")))), quest_ids=IDS)
     other = snapshot(cost=cost_figures(spend((("Codex", "m", "x"), 0, usd("100000000000000000.02")))), quest_ids=IDS)
 
-    assert samples.of_families(views.families(one)) == samples.of_families(views.families(other))
+    assert by_key(of_families(views.families(one))) == by_key(of_families(views.families(other)))
     assert exact.sums(one) != exact.sums(other)
 
 

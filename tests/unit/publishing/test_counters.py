@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.counters import Counters
 from exporter.parts import Key, Spend
+from exporter.publishing.counters import Counters
 from tests.support.sizes import sizes
 from tests.support.snapshots import usd
 
@@ -37,8 +37,10 @@ class Ledger:
 
     def refresh(
         self, gross: Mapping[Key, Spend], label: object = same, own: object = same, recent: list[Key] | None = None
-    ) -> dict[Key, Spend]:
-        return self.counters.update(gross, list(gross) if recent is None else recent, label, own)  # type: ignore[arg-type]
+    ) -> Mapping[Key, Spend]:
+        recent = list(gross) if recent is None else recent
+        self.counters.take(self.counters.propose(gross, recent, label, own))  # type: ignore[arg-type]
+        return self.counters.values
 
 
 class TestGrowth:
@@ -94,7 +96,7 @@ class TestTrouble:
             for day in range(50):
                 ledger.refresh({("A", "m", f"q{day}-{quest}"): usd("1") for quest in range(5)})
 
-        assert len(ledger.counters._folds) <= 2 * 5 + 20 + 5  # noqa: SLF001
+        assert len(ledger.counters.folds) <= 2 * 5 + 20 + 5
         assert ledger.counters.folded <= 2 * 5 + 20 + 5
         assert len(ledger.refresh({})) == 3 + 1
 
@@ -201,7 +203,7 @@ class CountersOverTime(RuleBasedStateMachine):
         self.ledger: dict[Key, Spend] = {}
         self.names: dict[str, str] = {}
         self.folded: set[str] = set()
-        self.seen: dict[Key, Spend] = {}
+        self.seen: Mapping[Key, Spend] = {}
         self.fell: list[object] = []
         self.charged_since_start = ZERO
         self.edited = False
@@ -232,7 +234,8 @@ class CountersOverTime(RuleBasedStateMachine):
 
     @rule()
     def refresh(self) -> None:
-        now = self.counters.update(dict(self.ledger), sorted(self.ledger), self.label, self.own)
+        self.counters.take(self.counters.propose(dict(self.ledger), sorted(self.ledger), self.label, self.own))
+        now = self.counters.values
         for labels, value in now.items():
             before = self.seen.get(labels, ZERO)
             if (value - before).growth() != value - before:

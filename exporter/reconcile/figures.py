@@ -1,22 +1,19 @@
-"""Samples to be compared: which metrics are figures of the ledgers, and the same samples from wherever they are told."""
+"""Figures to be compared: which samples tell of the ledgers, and what a Prometheus has stored of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from exporter import views
-from exporter.counters import LABELS as COUNTER_LABELS
 from exporter.errors import RequestError
+from exporter.publishing.counters import LABELS as COUNTER_LABELS
+from exporter.publishing.samples import DECLARED, Key
 from exporter.views import health
-from exporter.views.metric import Family, Metric
+from exporter.views.metric import Metric
 
 Labels = frozenset[tuple[str, str]]
-Key = tuple[str, Labels]
-"""A metric and its labels."""
 Samples = Mapping[Key, float]
 Target = str
 """What tells several exporters in one Prometheus apart: their own labels; empty for one that was asked itself."""
@@ -31,34 +28,10 @@ VIEW_OF: Mapping[str, str] = {
 }
 """The view of every metric that tells of the ledgers; the others of health tell of the exporter."""
 
-_DECLARED: Mapping[str, Metric] = {metric.name: metric for metric in views.METRICS}
 _COUNTERS = {metric.name for metric in views.METRICS if metric.kind == "counter"}
 _OF_PROCESS = (health.FOLDED.name, frozenset({("label", ",".join(COUNTER_LABELS))}))
 """How many label sets the counters have folded since the exporter started."""
-NAMES = tuple(_DECLARED)
-
-
-def of_families(families: Iterable[Family]) -> dict[Key, float]:
-    """Return every sample of families."""
-    return {
-        (family.name, frozenset(zip(family.labels, values, strict=True))): value
-        for family in families
-        for values, value in family.samples.items()
-    }
-
-
-def of_exposition(text: str) -> dict[Key, float]:
-    """Return every sample of an exporter's page.
-
-    Raises:
-        ValueError: it is no exposition.
-    """
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name in _DECLARED
-    }
+NAMES = tuple(DECLARED)
 
 
 def of_prometheus(answer: bytes) -> dict[Target, dict[Key, float]]:
@@ -81,7 +54,7 @@ def of_prometheus(answer: bytes) -> dict[Target, dict[Key, float]]:
 def _stored(labels: Mapping[str, Any]) -> tuple[Target, Key]:
     """Return whose sample it is and which: Prometheus adds labels of the target, and drops those that are empty."""
     name = str(labels["__name__"])
-    own = _DECLARED[name].labels
+    own = DECLARED[name].labels
     others = sorted((label, value) for label, value in labels.items() if label not in (*own, "__name__"))
     target = ",".join(f'{label}="{value}"' for label, value in others)
     return target, (name, frozenset((label, str(labels.get(label, ""))) for label in own))

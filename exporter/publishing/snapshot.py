@@ -8,8 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Generic, TypeVar
 
-from exporter.config import LedgerName
-from exporter.labels import Folds
+from exporter.config import Config, LedgerName
+from exporter.holding import LedgerHealth
+from exporter.labelling.labels import Folds
 from exporter.parts import Allocation, Key, Outcomes, Spend, Table, Waste
 from exporter.thresholds import Thresholds
 
@@ -77,31 +78,6 @@ class BudgetFigures(Figures):
 
 
 @dataclass(frozen=True)
-class LedgerHealth:
-    """How reading a ledger goes. Instants are Unix seconds; None before the first attempt or success.
-
-    `progress` is the share of the ledger that is loaded, `verified_age` the seconds since the oldest reading of a part of it.
-    """
-
-    sources: Mapping[str, bool]
-    refreshes: int = 0
-    failures: int = 0
-    failures_in_a_row: int = 0
-    rows_read: int = 0
-    progress: float | None = None
-    verified_age: float | None = None
-    corrections: int = 0
-    duration_seconds: float | None = None
-    last_success: float | None = None
-    error: str | None = None
-
-    @property
-    def up(self) -> bool | None:
-        """Tell whether every source was read at the last attempt; None before the first."""
-        return all(self.sources.values()) if self.sources else None
-
-
-@dataclass(frozen=True)
 class Reload:
     """The outcome of the last attempt to load the configuration, and when the last one succeeded (Unix seconds)."""
 
@@ -118,6 +94,17 @@ class Settings:
     waste_min_tokens: int
     waste_max_impact: Decimal
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    @classmethod
+    def of(cls, config: Config) -> Settings:
+        """Return the settings of a configuration."""
+        return cls(
+            refresh_interval_seconds=config.refresh.interval.total_seconds(),
+            max_age_seconds=config.refresh.max_age.total_seconds(),
+            waste_min_tokens=config.waste.min_tokens,
+            waste_max_impact=config.waste.max_impact,
+            thresholds=config.thresholds.resolved(),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Labels: named, admitted within their limits or folded into `other`. `LabelPolicy` decides, once a refresh."""

@@ -1,0 +1,1 @@
+"""From parts and labels to published bytes: figures, counters, the snapshot, samples and the exposition."""
