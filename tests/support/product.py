@@ -68,17 +68,26 @@ class Product:
         for source in self._sources.values():
             source.close()
 
-    def refresh(self, now: datetime) -> dict[Key, float]:
-        """Refresh once; return every sample that a scrape would then see, and none twice."""
+    def run(self, now: datetime) -> refresh.Published:
+        """Refresh once, until everything is loaded; return what is published."""
         published = self._refresh.run(now)
         while self._refresh.is_loading:
             self._refresh.load(now, _SLICE_SECONDS)
             published = self._refresh.run(now)
-        found: dict[Key, float] = {}
-        for family in views.families(published.snapshot):
-            for values, number in family.samples.items():
-                assert len(values) == len(family.labels), f"{family.name}: {values} are not {family.labels}"
-                sample = key(family.name, dict(zip(family.labels, values, strict=True)))
-                assert sample not in found, f"{sample} twice"
-                found[sample] = number
-        return found
+        return published
+
+    def refresh(self, now: datetime) -> dict[Key, float]:
+        """Refresh once; return every sample that a scrape would then see, and none twice."""
+        return samples(self.run(now))
+
+
+def samples(published: refresh.Published) -> dict[Key, float]:
+    """Every sample that a scrape would see, and none twice."""
+    found: dict[Key, float] = {}
+    for family in views.families(published.snapshot):
+        for values, number in family.samples.items():
+            assert len(values) == len(family.labels), f"{family.name}: {values} are not {family.labels}"
+            sample = key(family.name, dict(zip(family.labels, values, strict=True)))
+            assert sample not in found, f"{sample} twice"
+            found[sample] = number
+    return found
