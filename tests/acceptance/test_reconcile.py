@@ -29,7 +29,8 @@ from exporter.reconcile.rounds import Patience, reconcile
 from exporter.reconcile.samples import of_families
 from exporter.refresh import Refresh
 from exporter.terminal import StatusLine
-from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
+from tests.support.commands import run
+from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.prometheus import Prometheus
 from tests.support.sizes import sizes

@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.exporter_process import ROOT, Exporter, Samples, run
+from tests.support.commands import run
+from tests.support.exporter_process import ROOT, Exporter, Samples
 from tests.support.ledgers import configure
 
 VIEWS = ("Allocation", "Efficiency", "Utilization", "Providers", "Waste")
