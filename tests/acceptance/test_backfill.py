@@ -23,8 +23,9 @@ from exporter.demo.incidents import Incidents
 from exporter.demo.platform import Platform
 from tests.support import postgres
 from tests.support.boards import Query, queries, selectors
+from tests.support.commands import run
 from tests.support.documented import commands_of
-from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, eventually, run
+from tests.support.exporter_process import DEADLINE_SECONDS, ROOT, eventually
 from tests.support.ledgers import configure
 from tests.support.processes import free_port, is_ready, process
 from tests.support.prometheus import PrometheusApi

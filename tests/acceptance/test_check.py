@@ -23,7 +23,8 @@ from exporter.check import output
 from exporter.check.command import examine
 from exporter.terminal import StatusLine
 from tests.support import cockroach, postgres
-from tests.support.exporter_process import ROOT, Exporter, eventually, run
+from tests.support.commands import run
+from tests.support.exporter_process import ROOT, Exporter, eventually
 from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 INDEXES = """

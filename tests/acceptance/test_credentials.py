@@ -14,7 +14,8 @@ import bcrypt
 import pytest
 
 from tests.support.certificates import Authority
-from tests.support.exporter_process import Exporter, eventually, run
+from tests.support.commands import run
+from tests.support.exporter_process import Exporter, eventually
 from tests.support.ledgers import configure
 
 PASSWORD = "open-sesame-4711"  # noqa: S105 - a test's

@@ -29,7 +29,8 @@ from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace, 
 from exporter.reconcile.rounds import Patience, reconcile
 from exporter.refresher import Refresher
 from exporter.terminal import StatusLine
-from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually, run
+from tests.support.commands import run
+from tests.support.exporter_process import DEADLINE_SECONDS, Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.prometheus import Prometheus
 from tests.support.sizes import sizes

@@ -16,9 +16,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.commands import run
 from tests.support.comparison import snapshot_instant
 from tests.support.days import midnight, on_one_day
-from tests.support.exporter_process import ROOT, Exporter, Samples, run
+from tests.support.exporter_process import ROOT, Exporter, Samples
 from tests.support.ledgers import configure
 
 VIEWS = ("Allocation", "Efficiency", "Utilization", "Providers", "Waste")

@@ -20,7 +20,8 @@ from exporter import __version__, app
 from exporter.publishing.exposition import OPENMETRICS, TEXT
 from exporter.web import serving
 from tests.support import postgres
-from tests.support.exporter_process import DEADLINE_SECONDS, SOON_SECONDS, Exporter, Samples, eventually, run, sample
+from tests.support.commands import run
+from tests.support.exporter_process import DEADLINE_SECONDS, SOON_SECONDS, Exporter, Samples, eventually, sample
 from tests.support.ledgers import LEDGERS, configure, create_ledgers
 
 COST_UP = sample("ledger_up", ledger="cost")

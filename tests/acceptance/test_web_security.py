@@ -24,7 +24,8 @@ from exporter.logs import TALLY_SECONDS
 from exporter.web.authentication import FREE_FAILURES, LONGEST_WAIT_SECONDS
 from tests.support import postgres
 from tests.support.certificates import Authority, Pair
-from tests.support.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually, run
+from tests.support.commands import run
+from tests.support.exporter_process import DEADLINE_SECONDS, Answer, Exporter, eventually
 from tests.support.ledgers import configure
 from tests.support.tools import tool
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import postgres
 from tests.support.certificates import Authority
-from tests.support.exporter_process import run
+from tests.support.commands import run
 from tests.support.ledgers import configure
 from tests.support.sources import ask, refused, source
 from tests.support.tls_server import ROLE, Guarded

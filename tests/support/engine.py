@@ -17,7 +17,7 @@ from exporter.parts.days import MICROSECONDS_A_DAY
 from exporter.parts.ranges import BEGINNING, Range
 from exporter.refresher import Refresher
 from tests.oracle import Key, Options
-from tests.support.product import Product
+from tests.support.product import Product, samples
 
 
 class Engine(Product):
@@ -56,18 +56,18 @@ class Engine(Product):
     def caught_up(self, now: datetime) -> dict[Key, float]:
         """Refresh until nothing is carried over."""
         for _ in range(200):
-            published = self.refresh(now)
+            published = self.run(now)
             errors = [health.error for health in self._refresh.kept.holding.health.values() if health.error]
             assert not errors
             if not any(reader.carried_over for reader in self.readers.values()):
-                return published
+                return samples(published)
         raise AssertionError("what is carried over never ends")
 
     def walked(self, now: datetime, cycles: int = 2) -> dict[Key, float]:
         """Refresh and walk until every range was read again, and what was found is published."""
         wanted = None
         for _ in range(1000):
-            self.refresh(now)
+            self.run(now)
             readers = [reader for reader in self.readers.values() if reader.tiling is not None]
             if wanted is None:
                 wanted = {id(reader): reader.walk.cycles + cycles for reader in readers}

@@ -172,15 +172,6 @@ class Exporter:
         return code, time.monotonic() - began
 
 
-def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command until it ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
-        cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
-        timeout=COMMAND_SECONDS,
-    )  # fmt: skip
-
-
 @contextmanager
 def beside(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A module of the tests, run as a process of its own until its standard input ends."""

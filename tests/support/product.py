@@ -11,6 +11,7 @@ import yaml
 
 from exporter import config_file, views
 from exporter.ledgers.source import Source
+from exporter.publishing.builder import Published
 from exporter.publishing.snapshot import Reload
 from exporter.refresher import Refresher
 from tests.oracle import Key, Options, key
@@ -69,8 +70,8 @@ class Product:
         for source in self._sources.values():
             source.close()
 
-    def refresh(self, now: datetime) -> dict[Key, float]:
-        """Refresh once; return every sample that a scrape would then see, and none twice."""
+    def run(self, now: datetime) -> refresh.Published:
+        """Refresh once, until everything is loaded; return what is published."""
         published = self._refresh.run(now)
         while self._refresh.is_loading:
             self._refresh.load(now, _SLICE_SECONDS)
@@ -78,11 +79,20 @@ class Product:
         labels = self._refresh.kept.policy.labels
         assert labels is not None
         assert labels.series == published.exposition.series, "labels were decided by another number of series"
-        found: dict[Key, float] = {}
-        for family in views.families(published.snapshot):
-            for values, number in family.samples.items():
-                assert len(values) == len(family.labels), f"{family.name}: {values} are not {family.labels}"
-                sample = key(family.name, dict(zip(family.labels, values, strict=True)))
-                assert sample not in found, f"{sample} twice"
-                found[sample] = number
-        return found
+        return published
+
+    def refresh(self, now: datetime) -> dict[Key, float]:
+        """Refresh once; return every sample that a scrape would then see, and none twice."""
+        return samples(self.run(now))
+
+
+def samples(published: Published) -> dict[Key, float]:
+    """Every sample that a scrape would see, and none twice."""
+    found: dict[Key, float] = {}
+    for family in views.families(published.snapshot):
+        for values, number in family.samples.items():
+            assert len(values) == len(family.labels), f"{family.name}: {values} are not {family.labels}"
+            sample = key(family.name, dict(zip(family.labels, values, strict=True)))
+            assert sample not in found, f"{sample} twice"
+            found[sample] = number
+    return found
