@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 60
@@ -106,7 +107,7 @@ class Server:
 
     def dsn(self, database: str = "postgres") -> str:
         """A libpq connection string, as superuser."""
-        return f"host={self.directory} port={self.port} user=postgres dbname={database}"
+        return make_conninfo(host=str(self.directory), port=self.port, user="postgres", dbname=database)
 
     def create_database(self) -> str:
         """Create an empty database and return its name."""
@@ -250,6 +251,8 @@ def _reachable(programs: Path, directory: Path, account: dict[str, Any]) -> Path
     libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
     if libraries.exists():  # a wheel's own libraries are found by their place beside its package
         shutil.copytree(libraries, directory / libraries.name)
+    for copied in directory.rglob("*"):
+        os.chown(copied, account["user"], account["group"], follow_symlinks=False)
     return home / "bin"
 
 
