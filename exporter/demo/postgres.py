@@ -67,7 +67,7 @@ def start(stage: Stage) -> str:
     server = stage.start(
         "postgres", [programs / "postgres", "-D", home / "data", *options], farewell=signal.SIGINT, cwd=home, **account
     )
-    dsn = f"host={home} port=5432 user={SUPERUSER} dbname=postgres"
+    dsn = psycopg.conninfo.make_conninfo(host=str(home), port=5432, user=SUPERUSER, dbname="postgres")
     pause = Event()
     for _ in range(int(START_SECONDS / POLL_SECONDS)):
         if server.ended:

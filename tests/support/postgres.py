@@ -26,6 +26,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from tests.support import tools
 
@@ -119,7 +120,7 @@ class Server:
 
     def dsn(self, database: str = "postgres") -> str:
         """A libpq connection string, as superuser."""
-        return f"host={self.directory} port={self.port} user=postgres dbname={database}"
+        return make_conninfo(host=str(self.directory), port=self.port, user="postgres", dbname=database)
 
     @property
     def programs(self) -> Path:
@@ -291,6 +292,8 @@ def _reachable(programs: Path, directory: Path, account: dict[str, Any]) -> Path
     libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
     if libraries.exists():  # a wheel's own libraries are found by their place beside its package
         shutil.copytree(libraries, directory / libraries.name)
+    for copied in directory.rglob("*"):
+        os.chown(copied, account["user"], account["group"], follow_symlinks=False)
     return home / "bin"
 
 
