@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 60.0
+COMMAND_SECONDS = 300.0
+"""For a command to end: long, because a machine may be slow and busy."""
 LOADED = ("cli", "check.command", "reconcile.command", "report.command", "backfill.command")
 
 _forks = multiprocessing.get_context("forkserver")
@@ -29,11 +30,11 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subpro
         said = Path(folder) / "stdout", Path(folder) / "stderr"
         process = _forks.Process(target=_command, args=(arguments, {**os.environ, **(environment or {})}, said))
         process.start()
-        process.join(DEADLINE_SECONDS)
+        process.join(COMMAND_SECONDS)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(arguments, DEADLINE_SECONDS, *(file.read_bytes() for file in said))
+            raise subprocess.TimeoutExpired(arguments, COMMAND_SECONDS, *(file.read_bytes() for file in said))
         output, errors = (file.read_text() for file in said)
         return subprocess.CompletedProcess(arguments, process.exitcode, output, errors)
 

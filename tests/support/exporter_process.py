@@ -23,8 +23,6 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60.0
 """For what is to happen sooner or later: long, because a machine may be slow and busy. It is waited for, not waited out."""
-COMMAND_SECONDS = 300.0
-"""For a command that does all its work and ends. It takes seconds, on an idle machine."""
 SOON_SECONDS = 20.0
 """For what is to happen soon: short of everything that it might wrongly wait for, which tests let take a minute and more."""
 
