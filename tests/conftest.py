@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def pg18() -> Iterator[postgres.Server]:
     """PostgreSQL 18, as embedded in a Python package."""
-    server = postgres.start(postgres.programs("pg18"))
+    server = postgres.start(postgres.programs_of("pg18"))
     yield server
     server.stop()
 
@@ -67,7 +67,7 @@ def pg18() -> Iterator[postgres.Server]:
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[postgres.Server]:
     """The machine's own PostgreSQL: 15 where there is one, else the oldest."""
-    server = postgres.start(postgres.programs("pg15"))
+    server = postgres.start(postgres.programs_of("pg15"))
     yield server
     server.stop()
 

@@ -44,7 +44,7 @@ def database(tmp_path: Path) -> Iterator[Guarded]:
     """A server with the ledgers of the page's configuration, which lets the role in with TLS and a password only."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = postgres.start(postgres.programs("pg15"), {"listen_addresses": "127.0.0.1", "port": port})
+    server = postgres.start(postgres.programs_of("pg15"), {"listen_addresses": "127.0.0.1", "port": port})
     try:
         access = server.directory / "data" / "pg_hba.conf"
         access.write_text(ACCESS + access.read_text())
@@ -111,7 +111,7 @@ def test_the_readme_leads_to_metrics(database: Guarded, checkout: Path, home: Pa
     """All of its steps, with nothing but what they say."""
     *steps, serve = FOLLOWED["README.md"]
     program, option = serve.split()
-    path = f"{postgres.programs('pg15')}:{os.environ['PATH']}"
+    path = f"{postgres.programs_of('pg15')}:{os.environ['PATH']}"
     administrator = {
         "PGHOST": str(database.server.directory),
         "PGPORT": str(database.server.port),

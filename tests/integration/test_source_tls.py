@@ -25,7 +25,7 @@ ENCRYPTED = "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()"
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = postgres.start(postgres.programs("pg15"), {"listen_addresses": "127.0.0.1", "port": port})
+    server = postgres.start(postgres.programs_of("pg15"), {"listen_addresses": "127.0.0.1", "port": port})
     try:
         yield Guarded(server, tmp_path_factory.mktemp("certificates"))
     finally:

@@ -71,7 +71,7 @@ class PostgresNotStartedError(Exception):
     """The server ended, or took too long, before it answered; the message ends with its log."""
 
 
-def programs(server: str) -> Path:
+def programs_of(server: str) -> Path:
     """The programs of a server in `SERVERS`."""
     return {"pg18": embedded_bin, "pg15": system_bin}[server]()
 
@@ -228,7 +228,7 @@ def replicate(primary: Server, settings: Mapping[str, object] = MappingProxyType
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    return _launch(programs, directory, settings)
+    return _launch(primary.programs, directory, settings)
 
 
 def _own_folder() -> Path:

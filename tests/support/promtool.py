@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,11 @@ NOTHING_TO_SAY = (0, "", "")
 
 
 def promtool(*arguments: str | Path) -> tuple[int, str]:
-    """Its exit code, and all it says."""
+    """Its exit code, and all it says. It takes more memory for less time: a quarter of its time goes into freeing memory."""
     ended = subprocess.run(
-        [tool("promtool"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+        [tool("promtool"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        env={**os.environ, "GOGC": "800"},
+    )  # fmt: skip
     return ended.returncode, ended.stdout
 
 

@@ -34,7 +34,7 @@ def test_a_test_without_the_marker_is_refused_a_package() -> None:
 
 def test_a_test_without_the_marker_is_refused_the_machines_postgresql(request: pytest.FixtureRequest) -> None:
     with pytest.raises(ToolRefusedError, match="PostgreSQL"):
-        postgres.programs("pg15")
+        postgres.programs_of("pg15")
 
 
 def test_a_test_with_the_marker_is_told_where_a_program_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tests.support.witness import Platform, Witness
 @pytest.fixture(scope="package", params=postgres.SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[postgres.Server]:
     """A server that may be stopped, killed and starved."""
-    running = postgres.start(postgres.programs(request.param), SETTINGS)
+    running = postgres.start(postgres.programs_of(request.param), SETTINGS)
     rules = running.directory / "data" / "pg_hba.conf"
     rules.write_text(f"local all {ROLE} scram-sha-256\n{rules.read_text()}")
     yield running
