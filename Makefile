@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
+.PHONY: help demo test test-dates lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ demo: $(VENV)/.made ## Run it all: PostgreSQL with a booking platform, the expor
 test: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz ## Run all tests, on real PostgreSQL, Prometheus and Alertmanager.
 	@scripts/install-tools
 	@$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
+
+test-dates: $(VENV)/.made ## Run the tests that know dates at three instants, by another clock.
+	@scripts/install-tools
+	@scripts/test-dates
 
 lint: $(VENV)/.made docs ## Check style (ruff), types (mypy --strict) and the documentation.
 	@$(VENV)/bin/ruff check .
