@@ -9,7 +9,7 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
 QUICK := not tools and not slow and not nightly
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test tools test-all test-versions lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
+.PHONY: help demo check test tools test-all test-dates test-versions lint format dashboards manifests screenshots docs docs-pages bench bench-backfill soak fuzz audit release lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +32,17 @@ tools: ## Install what the other tests need (PostgreSQL, Prometheus and others) 
 test-all: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run all tests but the nightly ones. `make tools` comes first.
 	@scripts/install-tools --check
 	@$(PYTEST) -m "not nightly"
+	@scripts/test-dates
 
 test-versions: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run the nightly tests: second servers, large histories, 60 days.
 	@scripts/install-tools --check
 	@$(PYTEST) -m nightly
 	@HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 $(PYTEST) -m "not nightly" tests/integration/test_incremental.py tests/integration/test_truth.py
 	@$(VENV)/bin/python -m tests.replay
+
+test-dates: $(VENV)/.made ## Run the tests that know dates at three instants, by another clock: a part of test-all.
+	@scripts/install-tools --check
+	@scripts/test-dates
 
 lint: $(VENV)/.made docs ## Check style (ruff), types (mypy --strict) and the documentation.
 	@$(VENV)/bin/ruff check .

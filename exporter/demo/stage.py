@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -107,9 +108,13 @@ class Stage:
 
 
 def _make_folder() -> Path:
-    """A new folder of which others may at most pass through to what is theirs, short enough for sockets."""
+    """A new folder of which others may at most pass through to what is theirs, short enough for sockets.
+
+    It is in /tmp where the usual place for temporary files is root's alone: root runs PostgreSQL as somebody else.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ledger-exporter-demo-")).resolve()
-    if len(os.fsencode(folder)) > SOCKET_PATH_MAX:
+    is_closed = os.geteuid() == 0 and not all(each.stat().st_mode & stat.S_IXOTH for each in folder.parents)
+    if is_closed or len(os.fsencode(folder)) > SOCKET_PATH_MAX:
         folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix="ledger-exporter-demo-", dir="/tmp")).resolve()
     folder.chmod(0o711)

@@ -319,6 +319,17 @@ def test_programs_in_a_closed_folder_are_copied(monkeypatch):
     assert not stage.folder.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+def test_a_place_for_temporary_files_that_is_roots_alone_is_left(monkeypatch):
+    """As pam_tmpdir makes it for every user."""
+    with tempfile.TemporaryDirectory(prefix="own-") as own:
+        monkeypatch.setattr(tempfile, "tempdir", own)
+        with Stage() as stage:
+            assert not stage.folder.is_relative_to(own)
+            assert _one(postgres.start(stage), "select 1") == (1,)
+        assert not stage.folder.exists()
+
+
 @dataclass
 class Sandbox:
     """Where a demo runs that is started as a process: its programs on the PATH, its temporary files, its port."""
@@ -368,6 +379,7 @@ def sandbox() -> Iterator[Sandbox]:
     found = Sandbox(folder / "bin", folder / "tmp", free_port())
     found.tools.mkdir()
     found.temporary.mkdir()
+    found.temporary.chmod(0o755)  # whatever the umask
     yield found
     shutil.rmtree(folder)
 

@@ -422,9 +422,11 @@ def test_twelve_writers_lose_nothing(server: postgres.Server, cache: int) -> Non
         engine.refresh(datetime.now(UTC))
         booking = [writers.submit(book, writer) for writer in range(12)]
         until = time.monotonic() + 5
-        while time.monotonic() < until or sum(booked) < 100:
-            engine.refresh(datetime.now(UTC))
-        stop.set()
+        try:
+            while time.monotonic() < until or sum(booked) < 100:
+                engine.refresh(datetime.now(UTC))
+        finally:
+            stop.set()  # the writers are waited for, whatever happens
         for one in booking:
             one.result()
         last = datetime.now(UTC)

@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -233,8 +234,11 @@ def replicate(primary: Server, settings: Mapping[str, object] = MappingProxyType
 
 def _own_folder() -> Path:
     """A new folder that the server's account may use."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-"))
-    if account := _account():
+    account = _account()
+    usual = Path(tempfile.gettempdir()).resolve()
+    is_closed = account and not all(each.stat().st_mode & stat.S_IXOTH for each in (usual, *usual.parents))
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if is_closed else usual))  # noqa: S108 - root's alone
+    if account:
         directory.chmod(0o755)
         os.chown(directory, account["user"], account["group"])
     return directory
