@@ -34,6 +34,7 @@ class Proposal:
     places: Places
     gross: Mapping[Key, Spend] | None = None
     part: CostPart | None = None
+    labeller: Labeller | None = None
 
 
 class Counters:
@@ -53,6 +54,7 @@ class Counters:
         self._crowded_out: dict[Key, Key] = {}
         self._owed: Mapping[Key, Spend] = {}
         self._last: Mapping[Key, Spend] | None = None
+        self._labeller: Labeller | None = None
         self.counted: CostPart | None = None
 
     @property
@@ -76,9 +78,18 @@ class Counters:
 
     def propose_part(self, part: CostPart, labeller: Labeller) -> Proposal:
         """Propose what a newly read cost ledger makes of them. The heaviest label sets find a place first."""
-        recent = recent_charges(self, part, labeller)
-        proposal = self.propose(gross_charges(part), recent, labeller.charge, labeller.own_charge)
-        return replace(proposal, part=part)
+        gross, recent = gross_charges(part), recent_charges(self, part, labeller)
+        before = self._labeller or labeller
+
+        def label(key: Key) -> Key:
+            """Return a key's labels as folded today; of one that has vanished as folded when it was last counted."""
+            if key in gross:
+                return labeller.charge(key)
+            folds = tuple(now != its for now, its in zip(before.charge(key), before.own_charge(key), strict=True))
+            return _fold(labeller.own_charge(key), folds)
+
+        proposal = self.propose(gross, recent, label, labeller.own_charge)
+        return replace(proposal, part=part, labeller=labeller)
 
     def propose(self, gross: Mapping[Key, Spend], recent: Iterable[Key], label: Label, own: Label) -> Proposal:
         """Propose what a refresh makes of them. `gross` are the non-negative charges of all days up to today by raw key.
@@ -119,6 +130,7 @@ class Counters:
             self._last = proposal.gross
             self._forget_the_gone(proposal.gross)
         self.values, self._owed, self.counted = proposal.values, proposal.owed, proposal.part
+        self._labeller = proposal.labeller
 
     def _forget_the_gone(self, gross: Mapping[Key, Spend]) -> None:
         """Forget the raw keys that are in the ledger no more, once they are very many; one that comes back is a new one."""

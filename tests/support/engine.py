@@ -55,11 +55,15 @@ class Engine(Product):
 
     def caught_up(self, now: datetime) -> dict[Key, float]:
         """Refresh until nothing is carried over."""
+        sat_out = False
         for _ in range(200):
             published = self.run(now)
             errors = [health.error for health in self._refresh.kept.holding.health.values() if health.error]
-            assert not errors
-            if not any(reader.carried_over for reader in self.readers.values()):
+            assert not (errors and sat_out), errors
+            sat_out = bool(
+                errors
+            )  # after three failures a ledger that works again is read at the second refresh at the latest
+            if not sat_out and not any(reader.carried_over for reader in self.readers.values()):
                 return samples(published)
         raise AssertionError("what is carried over never ends")
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 PROGRAMS = frozenset({
-    "alertmanager", "amtool", "curl", "docker-compose", "go", "jq", "kustomize", "pgbouncer", "prometheus", "promtool",
-    "systemd-analyze", "victoria-metrics",
+    "alertmanager", "amtool", "curl", "docker-compose", "faketime", "go", "jq", "kustomize", "pgbouncer", "prometheus",
+    "promtool", "systemd-analyze", "victoria-metrics",
 })  # fmt: skip
 PACKAGES = frozenset({"cyclonedx_py", "pipx", "sphinx"})
 """Python packages that `make test-all` installs and `make test` does not."""
