@@ -60,9 +60,8 @@ class Engine(Product):
             published = self.run(now)
             errors = [health.error for health in self._refresh.kept.holding.health.values() if health.error]
             assert not (errors and sat_out), errors
-            sat_out = bool(
-                errors
-            )  # after three failures a ledger that works again is read at the second refresh at the latest
+            # After three failures a ledger that works again is read at the second refresh at the latest.
+            sat_out = bool(errors)
             if not sat_out and not any(reader.carried_over for reader in self.readers.values()):
                 return samples(published)
         raise AssertionError("what is carried over never ends")
