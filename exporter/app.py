@@ -15,9 +15,9 @@ from typing import NoReturn
 
 from exporter import config_file
 from exporter.config import Config
+from exporter.databases.postgresql import Source
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
 from exporter.garbage import Garbage
-from exporter.ledgers.source import Source
 from exporter.logs import Troubles
 from exporter.parts import day_of
 from exporter.publishing.builder import Published

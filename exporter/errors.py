@@ -1,5 +1,9 @@
 """The errors this program raises on purpose; a message says where, what and what to do."""
 
+from typing import Literal
+
+FailureKind = Literal["connection", "timeout", "statement", "query"]
+
 
 class ExporterError(Exception):
     """Any error meant for the operator: its message is complete, and a traceback would add nothing."""
@@ -14,7 +18,20 @@ class ConfigError(ExporterError):
 
 
 class SourceError(ExporterError):
-    """A database could not be reached or asked; the message carries no secret."""
+    """A database could not be reached or asked; the message carries no secret.
+
+    `sqlstate` is the database's code for it, None where the database said nothing. `owner` is the ledger whose query failed,
+    empty where that is not known.
+    """
+
+    def __init__(
+        self, message: str, *, sqlstate: str | None = None, owner: str = "", kind: FailureKind = "query"
+    ) -> None:
+        """`kind` tells what failed: the connection, a query by its time limit, a prepared statement, or any other query."""
+        self.sqlstate = sqlstate
+        self.owner = owner
+        self.kind: FailureKind = kind
+        super().__init__(message)
 
 
 class Stopped(ExporterError):  # noqa: N818 - not a fault

@@ -21,6 +21,7 @@ class LedgerHealth:
     """How reading a ledger goes. Instants are Unix seconds; None before the first attempt or success.
 
     `progress` is the share of the ledger that is loaded, `verified_age` the seconds since the oldest reading of a part of it.
+    `lateness` is the largest time from a row's instant to the refresh that first saw it, over the last hour, in seconds.
     """
 
     sources: Mapping[str, bool]
@@ -30,6 +31,7 @@ class LedgerHealth:
     rows_read: int = 0
     progress: float | None = None
     verified_age: float | None = None
+    lateness: float | None = None
     corrections: int = 0
     duration_seconds: float | None = None
     last_success: float | None = None
@@ -127,6 +129,7 @@ class HeldLedger:
             failures=before.failures + failed,
             progress=min(reading.progress for reading in latest) if len(latest) == len(self._sources) else 0.0,
             verified_age=max((each.verified_age for each in latest if each.verified_age is not None), default=None),
+            lateness=max((each.lateness for each in latest if each.lateness is not None), default=None),
             corrections=before.corrections + sum(reading.corrections for reading in readings),
             rows_read=before.rows_read + sum(reading.rows for reading in readings),
             duration_seconds=max(reading.seconds for reading in readings),

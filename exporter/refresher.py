@@ -10,11 +10,11 @@ from functools import partial
 
 from exporter import views
 from exporter.config import Config
+from exporter.databases.postgresql import Source
 from exporter.errors import Stopped
 from exporter.holding import Holding, Parts
 from exporter.labelling.labels import Labeller
 from exporter.labelling.policy import LabelPolicy
-from exporter.ledgers.source import Source
 from exporter.logs import Troubles
 from exporter.parts import CostPart
 from exporter.publishing.builder import Builder, Published
@@ -25,6 +25,7 @@ from exporter.publishing.snapshot import Reload, Snapshot
 from exporter.reading.readers import Readers
 from exporter.reading.reading import Reading
 from exporter.reading.tasks import TaskRegister
+from exporter.reading.tuning import Tuning
 
 log = logging.getLogger(__name__)
 
@@ -77,23 +78,22 @@ class Refresher:
         sources: Mapping[str, Source],
         reload: Reload | None = None,
         *,
-        whole: bool = False,
+        tuning: Tuning | None = None,
         policy: LabelPolicy | None = None,
     ) -> Refresher:
         """Begin to refresh. `sources` maps the names in the configuration to databases; they stay the caller's to close.
 
-        With `whole` each refresh reads the ledgers whole: slow, simple, and the reference for all other reading. `policy`
-        decides about labels, by default as the configuration says.
+        `tuning` has the sizes and limits of the engine. `policy` decides about labels, by default as the configuration says.
         """
         kept = Kept.new(config, policy)
-        return cls(config, Readers(config, sources, kept.tasks, whole=whole), kept, reload or Reload())
+        return cls(config, Readers(config, sources, kept.tasks, tuning or Tuning()), kept, reload or Reload())
 
     def reloaded(self, config: Config, sources: Mapping[str, Source], reload: Reload) -> Refresher:
         """Return the refresher that goes on under another configuration.
 
         What that makes of old charges is no growth of the counters.
         """
-        kept, readers = self.kept, Readers(config, sources, self.kept.tasks, self.readers)
+        kept, readers = self.kept, Readers(config, sources, self.kept.tasks, self.readers.tuning, self.readers)
         kept.reconfigure(config)
         if not readers.reads_charges_like(self.readers):
             kept.counters.rebase()

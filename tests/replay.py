@@ -36,11 +36,11 @@ import psycopg
 import yaml
 
 from exporter import config_file, views
+from exporter.databases.postgresql import Source
 from exporter.demo import history
 from exporter.demo.booking import SCORED_WITHIN_DAYS
 from exporter.demo.platform import Platform, midnight
 from exporter.demo.rows import ALLOCATION_COLUMNS, CHARGE_COLUMNS, OUTCOME_COLUMNS
-from exporter.ledgers.source import Source
 from exporter.publishing.exposition import Demand, Format
 from exporter.refresher import Refresher
 from exporter.views.metric import Family

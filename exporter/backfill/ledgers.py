@@ -28,7 +28,7 @@ from exporter.parts import (
     Waste,
 )
 from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import add_sums
+from exporter.parts.range_sums import add_sums
 from exporter.parts.whole import Names, newest_names
 
 B = TypeVar("B", bound=Booked)

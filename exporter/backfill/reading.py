@@ -7,6 +7,7 @@ from heapq import merge
 from operator import attrgetter
 
 from exporter.config import Config
+from exporter.databases.postgresql import Source
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost
 from exporter.ledgers.history import (
@@ -20,7 +21,6 @@ from exporter.ledgers.history import (
     Steps,
 )
 from exporter.ledgers.impact import Impact
-from exporter.ledgers.source import Source
 from exporter.names.families import Families
 from exporter.parts import TaskNumbers
 
@@ -36,9 +36,9 @@ def charged(config: Config, sources: Mapping[str, Source], steps: Steps) -> Iter
 
 def ended(config: Config, sources: Mapping[str, Source], steps: Steps) -> Iterator[Ended]:
     """Return the outcomes of the impact ledger."""
-    mapping, waste, efficiency = config.ledgers.impact, config.waste, config.efficiency
-    ledger = Impact(mapping, waste, efficiency.top)
-    history = ImpactHistory(ledger, steps, efficiency.grace, waste.min_tokens, waste.max_impact)
+    mapping, efficiency = config.ledgers.impact, config.efficiency
+    ledger = Impact(mapping, config.waste, efficiency.top)
+    history = ImpactHistory(ledger, steps, efficiency.grace)
     return merge(*(Bookings(sources[name], history, steps) for name in mapping.source_names), key=_STEP)
 
 

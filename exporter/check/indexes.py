@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.databases.postgresql import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Mapped, Relation, sqlstate
 from exporter.ledgers.ledger import Ledger
-from exporter.ledgers.source import Transaction
 
 _NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 _UNCAST = {"::timestamptz": "timestamp with time zone", "::date": "date"}
@@ -36,7 +36,7 @@ class Advice:
     statements: Sequence[str] = ()
 
 
-def advise(transaction: Transaction, ledger: Ledger[Any], column: str, *, hashed: bool) -> Advice:
+def advise(transaction: Transaction, ledger: Ledger[Any, Any, Any], column: str, *, hashed: bool) -> Advice:
     """Tell what to do for an index on what a column is mapped to; `hashed` is what an index is there without an order."""
     expression = ledger.mapping.expression(column)
     try:
@@ -51,7 +51,7 @@ def advise(transaction: Transaction, ledger: Ledger[Any], column: str, *, hashed
         return Advice(f"make an index on {expression} where the rows of {ledger.mapping.relation} are stored")
 
 
-def _advise(transaction: Transaction, ledger: Ledger[Any], column: str, order: str) -> Advice:
+def _advise(transaction: Transaction, ledger: Ledger[Any, Any, Any], column: str, order: str) -> Advice:
     mapping, expression = ledger.mapping, ledger.mapping.expression(column)
     cast = inspection.casts(ledger.name)[column]
     kind = inspection.column_type(transaction, mapping, column, cast)

@@ -8,10 +8,10 @@ from exporter.check import rights
 from exporter.check.findings import Finding, Severity, error, note, ok, warning
 from exporter.check.indexes import enclosed
 from exporter.config import Config, LedgerName
+from exporter.databases.postgresql import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Relation, Server, sqlstate
-from exporter.ledgers.source import Transaction
 
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
 _WHOLE_NUMBERS = {"smallint", "integer", "bigint"}

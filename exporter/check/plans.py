@@ -9,26 +9,21 @@ from typing import Any
 from exporter.check import indexes
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.config import Config, LedgerName
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Query, ask
 from exporter.errors import SourceError
-from exporter.incremental.reader import UNINDEXED_ROWS
 from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost
-from exporter.ledgers.history import CHUNK_ROWS, CostHistory, ImpactHistory, Steps
+from exporter.ledgers.history import CHUNK_ROWS
 from exporter.ledgers.impact import Impact
-from exporter.ledgers.ledger import Abilities, Ledger
-from exporter.ledgers.source import Query, Question, Transaction, compose
+from exporter.ledgers.ledger import UNINDEXED_ROWS, Abilities, Ledger
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
 from exporter.parts import TaskNumbers
 from exporter.parts.days import MICROSECONDS_A_DAY
 
-OF_RANGES: Mapping[LedgerName, Sequence[str]] = {
-    "cost": ("charges", "block"),
-    "impact": ("groups", "ranked"),
-    "budget": ("days",),
-}
-"""What refreshes ask of a range of instants."""
 OF_ALL: Mapping[LedgerName, Sequence[str]] = {
     "cost": ("state", "spend", "tasks", "recent_tasks"),
     "impact": ("state", "outcomes", "waste", "best", "wasted"),
@@ -57,9 +52,9 @@ class Plans:
     charges_a_day: int = 0
 
 
-def ledger_of(config: Config, name: LedgerName) -> Ledger[Any]:
+def ledger_of(config: Config, name: LedgerName) -> Ledger[Any, Any, Any]:
     """Return a ledger as the configuration maps it."""
-    ledgers: dict[LedgerName, Ledger[Any]] = {
+    ledgers: dict[LedgerName, Ledger[Any, Any, Any]] = {
         "cost": Cost(config.ledgers.cost, Families(config.providers), TaskNumbers()),
         "impact": Impact(config.ledgers.impact, config.waste, config.efficiency.top),
         "budget": Budget(config.ledgers.budget),
@@ -95,14 +90,14 @@ def check(
     return Plans([ok(f"{valid}; {led}"), *missing, *ahead], abilities, _charges_a_day(transaction, ledger, question))
 
 
-def _charges_a_day(transaction: Transaction, ledger: Ledger[Any], question: Question) -> int:
+def _charges_a_day(transaction: Transaction, ledger: Ledger[Any, Any, Any], question: Question) -> int:
     if ledger.name != "cost":
         return 0
     yesterday = _search(ledger, "created_at", question, question.yesterday)
     return int(inspection.plan(transaction, yesterday)["Plan Rows"])
 
 
-def _unjudged(ledger: Ledger[Any], columns: Iterable[str]) -> Finding:
+def _unjudged(ledger: Ledger[Any, Any, Any], columns: Iterable[str]) -> Finding:
     """Tell which indexes nobody has looked for, because the server has no plans that are understood here."""
     expressions = [ledger.mapping.expression(column) for column in columns]
     return note(
@@ -120,67 +115,46 @@ def _refused(transaction: Transaction, asked: Asked, key: str) -> list[Finding]:
     return []
 
 
-def _search(ledger: Ledger[Any], column: str, question: Question, day: int) -> Query:
+def _search(ledger: Ledger[Any, Any, Any], column: str, question: Question, day: int) -> Query:
     """Return a query that looks for rows, of a day, by one column alone, so that no other index can lead to them."""
     condition = {"id": "id > %(floor)s", "updated_at": "updated >= %(start)s::timestamptz"}.get(column, ledger.within())
     where = Span(day * MICROSECONDS_A_DAY, (day + 1) * MICROSECONDS_A_DAY)
-    mapping = ledger.mapping
-    text = compose("ranges/rows", f"{ledger.name}/rows", mapping.relation, mapping.expressions, condition)
+    text = f"select instant from ({ledger.mapped()}) as ledger where {condition}"
     return Query(text, {**question.parameters, **where.parameters, "floor": 0})
 
 
-def questions(ledger: Ledger[Any], config: Config, question: Question, abilities: Abilities) -> Iterator[Asked]:
+def questions(
+    ledger: Ledger[Any, Any, Any], config: Config, question: Question, abilities: Abilities
+) -> Iterator[Asked]:
     """Yield all that is ever asked of a ledger, by refreshes, `reconcile` and `backfill`."""
     recent = Span(question.yesterday * MICROSECONDS_A_DAY, (question.today + 2) * MICROSECONDS_A_DAY)
-    everything = {
-        **question.parameters,
-        **recent.parameters,
-        "day": question.today,
-        "min_tokens": config.waste.min_tokens,
-        "max_impact": config.waste.max_impact,
-        "top_best": config.efficiency.top,
-        "top_wasted": config.waste.top,
-    }
+    waste = {"min_tokens": config.waste.min_tokens, "max_impact": config.waste.max_impact}
     instant = "day" if ledger.name == "budget" else "created_at"
-    for name in OF_RANGES[ledger.name]:
-        yield Asked(f"{ledger.name}/{name}", ledger.ask(name, ledger.within(), everything), instant)
     for name in OF_ALL[ledger.name]:
-        yield Asked(f"{ledger.name}/{name}", ledger.ask(name, "true", everything))
-    yield from _of_the_past(ledger, config, recent)
-    yield Asked("ranges/state", ledger.state(abilities))
-    yield Asked("ranges/cut", ledger.cut(recent, ledger.newest_rows), instant)
-    yield Asked("ranges/newest", ledger.newest(recent), instant)
+        yield Asked(f"{ledger.name}/{name}", ledger.whole(name, {**question.parameters, **waste}))
+    yield Asked(f"{ledger.name}/range", ledger.rows_of(recent, question, abilities, CHUNK_ROWS), instant)
+    yield Asked("questions/state", ledger.state(abilities))
+    yield Asked("questions/newest", ledger.newest(recent, CHUNK_ROWS), instant)
+    yield Asked("questions/oldest", ledger.oldest(recent, CHUNK_ROWS), instant)
+    yield Asked("questions/counted", ledger.counted([recent.start], recent.end), instant)
+    yield Asked("questions/fingerprints", ledger.fingerprints([recent.start], recent.end, abilities), instant)
     if abilities.ids:
-        yield Asked("ranges/ids", ledger.ids(0, recent), instant)
-        yield Asked("ranges/tail", ledger.tail(0, recent), "id")
-        yield Asked("ranges/tail_sum", ledger.tail_sum(0, recent), "id")
+        yield Asked(f"{ledger.name}/range", ledger.rows_with([0], recent, question, abilities), "id")
+        yield Asked("questions/late", ledger.late(0, recent, CHUNK_ROWS), "id")
+        yield Asked("questions/late_sum", ledger.late_sum(0), "id")
     if ledger.has_updates:
-        yield Asked("ranges/updated", ledger.updated(recent.start, ledger.newest_rows), "updated_at")
-        yield Asked("ranges/updated_sum", ledger.updated_sum(recent.start, recent.end), "updated_at")
+        yield Asked("questions/changed", ledger.changed(recent.start, recent.end, CHUNK_ROWS), "updated_at")
 
 
-def _of_the_past(ledger: Ledger[Any], config: Config, where: Span) -> Iterator[Asked]:
-    """Yield what `backfill` asks besides."""
-    steps = Steps(where.start // 1_000_000, 300, 1)
-    if isinstance(ledger, Cost):
-        (query,) = next(CostHistory(ledger, steps, Families(config.providers)).read(where))
-        yield Asked("cost/history", query, "created_at")
-    if isinstance(ledger, Impact):
-        of_waste = config.efficiency.grace, config.waste.min_tokens, config.waste.max_impact
-        (query,) = next(ImpactHistory(ledger, steps, *of_waste).read(where))
-        yield Asked("impact/history", query, "created_at")
-    yield Asked("ranges/ahead", ledger.ahead(where, CHUNK_ROWS), "day" if ledger.name == "budget" else "created_at")
-
-
-def _ahead(transaction: Transaction, ledger: Ledger[Any], question: Question) -> list[Finding]:
+def _ahead(transaction: Transaction, ledger: Ledger[Any, Any, Any], question: Question) -> list[Finding]:
     """Find rows booked for an instant to come: as a rule, a time zone. Budgets are made ahead, and may be."""
     if ledger.name == "budget":
         return []
     now = int(question.now.timestamp() * 1_000_000)
-    query = ledger.newest(Span(now, (question.today + 2) * MICROSECONDS_A_DAY))
+    query = ledger.newest(Span(now, (question.today + 2) * MICROSECONDS_A_DAY), 1)
     try:
         with transaction.savepoint():
-            ((newest,),) = transaction.rows(query.text, query.parameters)
+            (((_, newest),),) = transaction.hold(ask(query))
     except SourceError:
         return []  # told by the refresh on trial
     if newest is None or newest - now < _AHEAD_SECONDS * 1_000_000:
@@ -203,7 +177,7 @@ _CONSEQUENCE = {
 
 
 def _missing(
-    transaction: Transaction, ledger: Ledger[Any], column: str, names: Sequence[str], *, hashed: bool
+    transaction: Transaction, ledger: Ledger[Any, Any, Any], column: str, names: Sequence[str], *, hashed: bool
 ) -> Finding:
     """Tell that no index leads to a column, and what to do. In a small ledger it is no matter yet."""
     rows = inspection.stored_rows(transaction, ledger.mapping)

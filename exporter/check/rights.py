@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from exporter.check.findings import Finding, warning
+from exporter.databases.postgresql import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Relation, Server, Writer
-from exporter.ledgers.source import Transaction
 
 _EVERYONE = "PUBLIC"
 _REMEDY = "use a role that may only read: docs/role.sql makes one"

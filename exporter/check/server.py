@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.config import Config
+from exporter.databases.postgresql import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Lag, Server
-from exporter.ledgers.source import Transaction
 
 OLDEST, NEWEST = 13, 18
 """The major versions of PostgreSQL that the exporter is tested with."""

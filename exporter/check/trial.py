@@ -11,7 +11,7 @@ from exporter import views
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.check.memory import Memory
 from exporter.config import LEDGERS, Config, LedgerName
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.parts import WINDOWS
 from exporter.publishing.snapshot import CostFigures, Reload, Snapshot
 from exporter.refresher import Refresher

@@ -2,78 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from exporter.config import BudgetLedger
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Result, compose
 from exporter.ledgers.ledger import Ledger
-from exporter.ledgers.source import Dialogue, Question, Transaction, compose
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import EXACT, WINDOWS, ZERO, Allocation, BudgetPart, Key, Part, Table, day_seconds
+from exporter.parts import WINDOWS, Allocation, BudgetPart, Part, Table, day_seconds
+from exporter.parts.allocations import add_up_allocations
 from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import RangePart, up_to
-from exporter.parts.settled import Settled
+from exporter.parts.range_sums import BudgetSums, up_to
+from exporter.parts.settled import BudgetSettled, Settled
 from exporter.parts.whole import newest_names
 
 
-class Budget(Ledger[BudgetLedger]):
-    """The budget ledger, range by range. Its instants are days; it has few rows a day, so a range may be of many."""
+class Budget(Ledger[BudgetLedger, BudgetSums, BudgetPart]):
+    """The budget ledger. Its instants are days; it has few rows a day, so a range may be of many."""
 
     name = "budget"
     reasons = ("instant", "allocation")
     instant = "calendar_day"
     has_ids = False
     split_at_midnight = False
-    newest_rows = 200
 
-    def read(self, where: Span, question: Question) -> Dialogue[RangePart]:
-        """Read a range."""
-        (rows,) = yield [self.ask("days", self.within(), {**question.parameters, **where.parameters})]
-        allocations: list[tuple[Key, int, Allocation]] = []
-        names: dict[str, tuple[int, frozenset[str]]] = {}
-        read = rejected = 0
-        days, accepted_days = [], []
-        for day, quest, count, accepted, usd, recorded_usd, recorded, booked in rows:
-            read += count
-            rejected += count - accepted
-            days.append(day)
-            if accepted:
-                allocations.append(((quest,), day, Allocation(usd, recorded_usd, accepted, recorded)))
-                if day <= question.today:
-                    accepted_days.append(day)
-                    if quest is not None:
-                        names = newest_names(names, {quest: (day, frozenset(booked or ()))})
-        newest_day = max(accepted_days, default=None)
-        current: dict[str | None, Decimal] = {}
-        for (quest,), day, allocation in allocations:
-            if day == newest_day:
-                current[quest] = EXACT.add(current.get(quest, ZERO), allocation.usd)
-        return RangePart(
-            rows=read,
-            rejected={"instant": 0, "allocation": rejected},
-            oldest=min((day * MICROSECONDS_A_DAY for day in days), default=None),
-            newest=None if newest_day is None else newest_day * MICROSECONDS_A_DAY,
-            tables={"allocations": allocations},
-            names=names,
-            current=current,
-        )
+    def _sums(self, rows: Result, where: Span, question: Question) -> BudgetSums:  # noqa: ARG002
+        """Return what allocations add up to."""
+        return add_up_allocations(rows, today=question.today)
 
-    def whole(
-        self, question: Question, base: Part, settled: Settled, parts: Iterable[RangePart], newest: RangePart
+    def settled(self, today: int) -> BudgetSettled:
+        """Return empty running totals over the settled ranges."""
+        return BudgetSettled(today, self.reasons)
+
+    def part(
+        self,
+        question: Question,
+        base: Part,
+        settled: Settled[BudgetSums],
+        sums: Sequence[BudgetSums],
+        newest: BudgetSums,
     ) -> BudgetPart:
         """Return what is known of the ledger."""
+        assert isinstance(settled, BudgetSettled)  # noqa: S101 - made by `settled`
         today = question.today
-        rows = up_to(today, newest.tables["allocations"])
-        table = Table.of(("quest",), today, Allocation(), rows).over(settled.table("allocations"))
-        parts = [*parts, newest]
-        latest = next((part for part in reversed(parts) if part.newest is not None), None)
+        rows = up_to(today, newest.allocations)
+        latest = next((each for each in (newest, *reversed(sums)) if each.newest is not None), None)
         return BudgetPart(
             **vars(base),
-            allocations=table,
+            allocations=Table.of(("quest",), today, Allocation(), rows).over(settled.allocations),
             newest_day=None if latest is None or latest.newest is None else latest.newest // MICROSECONDS_A_DAY,
             current={} if latest is None else latest.current,
-            names=newest_names(settled.names(parts[:-1]), newest.names),
+            names=newest_names(settled.names(sums), newest.names),
         )
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from exporter.config import CostLedger
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Result, compose
 from exporter.ledgers.ledger import Ledger
-from exporter.ledgers.source import Dialogue, Question, Result, Transaction, compose
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
 from exporter.parts import RECENT_DAYS, WINDOWS, CostPart, Key, Part, Spend, Table, TaskNumbers, Tasks, TaskSpend
+from exporter.parts.charges import add_up_charges
 from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import RangePart, add_sums, up_to
-from exporter.parts.settled import Settled
+from exporter.parts.range_sums import CostSums, Rows, earliest, up_to
+from exporter.parts.settled import CostSettled, Settled
 
 
-class Cost(Ledger[CostLedger]):
-    """The cost ledger, range by range."""
+class Cost(Ledger[CostLedger, CostSums, CostPart]):
+    """The cost ledger."""
 
     name = "cost"
     reasons = ("instant", "cost")
@@ -27,92 +30,52 @@ class Cost(Ledger[CostLedger]):
         self._families = families
         self._numbers = numbers
 
-    def read(self, where: Span, question: Question) -> Dialogue[RangePart]:
-        """Read a range. What each task was charged is asked for only where it is of today or yesterday."""
+    def _sums(self, rows: Result, where: Span, question: Question) -> CostSums:
+        """Return what charges add up to; those of single tasks only where they may be of today or yesterday."""
         single_tasks = where.end > question.yesterday * MICROSECONDS_A_DAY
-        parameters = {**question.parameters, **where.parameters, "day": (where.end - 1) // MICROSECONDS_A_DAY}
-        (rows,) = yield [self.ask("charges" if single_tasks else "block", self.within(), parameters)]
-        return self._part(rows, question, single_tasks=single_tasks)
-
-    def _part(self, rows: Result, question: Question, *, single_tasks: bool) -> RangePart:
-        family, number = self._families.of, self._numbers.of
-        spend: dict[tuple[Key, int], Spend] = {}
-        refunds: dict[tuple[Key, int], Spend] = {}
-        first_seen: dict[Key, int] = {}
-        tasks: dict[tuple[str, int], list[str]] = {}
-        task_spend: dict[tuple[str, str | None], Spend] = {}
-        read = rejected = 0
-        oldests: list[int] = []
-        newests: list[int] = []
-        for day, booked, model, quest, task, refund, charges, usd, tokens_in, tokens_out, oldest, newest in rows:
-            read += charges
-            oldests.append(oldest)
-            if usd is None:
-                rejected += charges
-                continue
-            provider = family(booked)
-            key, sums = (provider, model, quest), Spend(usd, int(tokens_in), int(tokens_out), charges)
-            add_sums(spend, (key, day), sums)
-            if refund:
-                add_sums(refunds, (key, day), sums)
-            if day <= question.today:
-                first_seen[key[:2]] = min(oldest, first_seen.get(key[:2], oldest))
-            if newest is not None:
-                newests.append(newest)
-            if task is not None:
-                tasks.setdefault((provider, day), []).extend([task] if single_tasks else task)
-                if single_tasks and question.yesterday <= day <= question.today:
-                    add_sums(task_spend, (task, quest), sums)
-        return RangePart(
-            rows=read,
-            rejected={"instant": 0, "cost": rejected},
-            oldest=min(oldests, default=None),
-            newest=max(newests, default=None),
-            tables={
-                "spend": [(key, day, sums) for (key, day), sums in spend.items()],
-                "refunds": [(key, day, sums) for (key, day), sums in refunds.items()],
-            },
-            first_seen=first_seen,
-            tasks={key: number(names) for key, names in tasks.items()},
-            task_spend=task_spend,
+        return add_up_charges(
+            rows,
+            now=question.microseconds,
+            single_tasks_from=question.yesterday if single_tasks else None,
+            family=self._families.of,
+            numbers=self._numbers,
         )
 
-    def whole(
-        self, question: Question, base: Part, settled: Settled, parts: Iterable[RangePart], newest: RangePart
+    def settled(self, today: int) -> CostSettled:
+        """Return empty running totals over the settled ranges."""
+        return CostSettled(today, self.reasons)
+
+    def part(
+        self, question: Question, base: Part, settled: Settled[CostSums], sums: Sequence[CostSums], newest: CostSums
     ) -> CostPart:
         """Return what is known of the ledger."""
-        parts = list(parts)
+        assert isinstance(settled, CostSettled)  # noqa: S101 - made by `settled`
         today = question.today
         has_tasks = self.mapping.has("task_id")
-        tables = {
-            name: Table.of(("provider", "model", "quest"), today, Spend(), up_to(today, newest.tables[name])).over(
-                settled.table(name)
-            )
-            for name in ("spend", "refunds")
-        }
-        first_seen = dict(settled.first_seen(parts))
-        for seen, instant in newest.first_seen.items():
-            first_seen[seen] = min(instant, first_seen.get(seen, instant))
         return CostPart(
             **vars(base),
-            spend=tables["spend"],
-            refunds=tables["refunds"],
-            first_seen=first_seen,
-            tasks=Tasks(today, newest.tasks).over(settled.tasks(parts)) if has_tasks else None,
-            task_spend=_of_days(parts, question) if has_tasks else None,
+            spend=_over(settled.spend, newest.spend, today),
+            refunds=_over(settled.refunds, newest.refunds, today),
+            first_seen=earliest(settled.first_seen(sums), newest.first_seen),
+            tasks=Tasks(today, newest.tasks).over(settled.tasks(sums)) if has_tasks else None,
+            task_spend=_of_days(sums, question) if has_tasks else None,
             newest_task_spend=(newest.task_spend,) if has_tasks else (),
             has_tokens_out=self.mapping.has("tokens_out"),
         )
 
 
-def _of_days(parts: Sequence[RangePart], question: Question) -> tuple[TaskSpend, ...]:
+def _over(settled: Table[Spend], newest: Rows[Spend], today: int) -> Table[Spend]:
+    return Table.of(settled.labels, today, Spend(), up_to(today, newest)).over(settled)
+
+
+def _of_days(ranges: Sequence[CostSums], question: Question) -> tuple[TaskSpend, ...]:
     """Return what tasks were charged in the ranges of today and yesterday."""
     found: list[TaskSpend] = []
-    for part in reversed(parts):
-        if part.oldest is not None and part.oldest < question.yesterday * MICROSECONDS_A_DAY:
+    for sums in reversed(ranges):
+        if sums.oldest is not None and sums.oldest < question.yesterday * MICROSECONDS_A_DAY:
             break
-        if part.task_spend:
-            found.append(part.task_spend)
+        if sums.task_spend:
+            found.append(sums.task_spend)
     return tuple(found)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from exporter.databases.postgresql import Source
+from exporter.databases.query import Dialogue, Result
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost
 from exporter.ledgers.impact import Impact
-from exporter.ledgers.ledger import Ledger
-from exporter.ledgers.source import Dialogue, Question, Source
+from exporter.ledgers.ledger import Abilities, Ledger
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
 from exporter.parts import RECENT_DAYS, ZERO, Allocation, Key, Outcomes, Spend, Waste
 from exporter.parts.days import MICROSECONDS_A_DAY, SECONDS_A_DAY
+from exporter.parts.numbers import decimal, score, tokens
 from exporter.parts.ranges import BEGINNING
 
 CHUNK_ROWS = 20_000
@@ -43,14 +45,14 @@ class Steps:
         """Return the step at which an instant is reached; what is before the first is reached at it."""
         return max(0, -((self.first - instant) // self.seconds))
 
+    def showing(self, instant: int) -> int:
+        """Return the step that is the first to show what is of an instant, in microseconds since 1970."""
+        return max(0, -((self.first * 1_000_000 - instant) // (self.seconds * 1_000_000)))
+
     @property
-    def parameters(self) -> dict[str, object]:
-        """Return the parameters by the names the SQL uses."""
-        return {
-            "first": datetime.fromtimestamp(self.first, UTC),
-            "seconds": self.seconds,
-            "oldest": self.first // SECONDS_A_DAY - RECENT_DAYS,
-        }
+    def oldest_day(self) -> int:
+        """Return the day that stands for all before the last 30 as of the first step."""
+        return self.first // SECONDS_A_DAY - RECENT_DAYS
 
 
 class Charged(NamedTuple):
@@ -108,14 +110,14 @@ B = TypeVar("B", bound=Booked)
 
 
 class History(Protocol[B]):
-    """A ledger whose bookings can be asked for in order of steps."""
+    """A ledger whose rows tell what is first seen at each step."""
 
     @property
-    def ledger(self) -> Ledger[Any]:
+    def ledger(self) -> Ledger[Any, Any, Any]:
         """Return the ledger."""
 
-    def read(self, where: Span) -> Dialogue[list[B]]:
-        """Read a range."""
+    def booked(self, rows: Result) -> list[B]:
+        """Return what rows say, in order of steps."""
 
 
 class CostHistory:
@@ -123,59 +125,59 @@ class CostHistory:
 
     def __init__(self, ledger: Cost, steps: Steps, families: Families) -> None:
         self.ledger = ledger
-        self._parameters = steps.parameters
+        self._steps = steps
         self._families = families
 
-    def read(self, where: Span) -> Dialogue[list[Charged]]:
-        """Read a range."""
-        (rows,) = yield [self.ledger.ask("history", self.ledger.within(), {**self._parameters, **where.parameters})]
-        return [
-            Charged(
-                step,
-                day,
-                (self._families.of(provider), model, quest),
-                Spend(usd, int(tokens_in), int(tokens_out), charges),
-                refund,
-                tasks or [],
-                oldest,
-                newest,
-            )
-            for (
-                step, day, provider, model, quest, tasks, refund, charges, usd, tokens_in, tokens_out, oldest, newest
-            ) in rows
-        ]  # fmt: skip
+    def booked(self, rows: Result) -> list[Charged]:
+        """Return what charges say, in order of steps: those of one step, day and key are one."""
+        oldest = self._steps.oldest_day
+        found: dict[tuple[int, int, Key, bool], list[Any]] = {}
+        for _, at, _, quest, provider, model, task, text, tokens_in, tokens_out in rows:
+            usd = decimal(text)
+            if usd is None:
+                continue
+            key = self._families.of(provider or None), model or None, quest or None
+            day = max(at // MICROSECONDS_A_DAY, oldest)
+            spend = Spend(usd, tokens(tokens_in), tokens(tokens_out), 1)
+            group = found.setdefault((self._steps.showing(at), day, key, usd < 0), [Spend(), set(), at, at])
+            group[0] += spend
+            if task:
+                group[1].add(task)
+            group[2], group[3] = min(group[2], at), max(group[3], at)
+        charged = (
+            Charged(step, day, key, spend, refund, sorted(tasks), first, last)
+            for (step, day, key, refund), (spend, tasks, first, last) in found.items()
+        )
+        return sorted(charged, key=lambda each: each.step)
 
 
 class ImpactHistory:
     """The impact ledger in order of time."""
 
-    def __init__(self, ledger: Impact, steps: Steps, grace: timedelta, min_tokens: int, max_impact: Decimal) -> None:
-        """`grace` is how long an unscored outcome is pending, `min_tokens` and `max_impact` tell what is waste."""
+    def __init__(self, ledger: Impact, steps: Steps, grace: timedelta) -> None:
+        """`grace` is how long an unscored outcome is pending."""
         self.ledger = ledger
-        self._parameters = {
-            **steps.parameters,
-            "settled_before": "infinity",  # not asked: from which step on an outcome is settled is
-            "grace": grace.total_seconds(),
-            "min_tokens": min_tokens,
-            "max_impact": max_impact,
-        }
+        self._steps = steps
+        self._grace = round(grace.total_seconds() * 1_000_000)
 
-    def read(self, where: Span) -> Dialogue[list[Ended]]:
-        """Read a range."""
-        (rows,) = yield [self.ledger.ask("history", self.ledger.within(), {**self._parameters, **where.parameters})]
-        return [
-            Ended(
-                step,
-                settled,
-                day,
-                (quest, layer),
-                reason,
-                Outcomes(impact or ZERO, usd, count),
-                Waste(usd, int(tokens), count),
-                newest,
-            )
-            for step, settled, day, quest, layer, reason, count, impact, usd, tokens, newest in rows
-        ]
+    def booked(self, rows: Result) -> list[Ended]:
+        """Return what outcomes say, in order of steps: those of one step, day, key and judgement are one."""
+        found: dict[tuple[int, int | None, int, Key, str | None], list[Any]] = {}
+        for _, at, _, quest, layer, _, _, money, scored, burned in rows:
+            usd, impact = decimal(money), score(scored)
+            if usd is None or (impact is None and scored is not None):
+                continue
+            burnt = tokens(burned)
+            settled = None if scored is not None else self._steps.showing(at + self._grace)
+            day = max(at // MICROSECONDS_A_DAY, self._steps.oldest_day)
+            reason = self.ledger.judgement.reason(burnt, impact, pending=False) or None
+            key = (self._steps.showing(at), settled, day, (quest or None, layer or None), reason)
+            group = found.setdefault(key, [Outcomes(), Waste(), at])
+            group[0] += Outcomes(impact or ZERO, usd, 1)
+            group[1] += Waste(usd, burnt, 1)
+            group[2] = max(group[2], at)
+        ended = (Ended(*key, outcomes, waste, last) for key, (outcomes, waste, last) in found.items())
+        return sorted(ended, key=lambda each: each.step)
 
 
 class BudgetHistory:
@@ -184,23 +186,22 @@ class BudgetHistory:
     def __init__(self, ledger: Budget, steps: Steps) -> None:
         self.ledger = ledger
         self._steps = steps
-        self._parameters = Question(datetime.fromtimestamp(steps.first, UTC)).parameters
 
-    def read(self, where: Span) -> Dialogue[list[Allocated]]:
-        """Read a range."""
-        (rows,) = yield [self.ledger.ask("days", self.ledger.within(), {**self._parameters, **where.parameters})]
-        found = [
-            Allocated(
-                self._steps.reaching(day * SECONDS_A_DAY),
-                day,
-                quest,
-                Allocation(usd, recorded_usd, accepted, recorded),
-                frozenset(names or ()),
-            )
-            for day, quest, _, accepted, usd, recorded_usd, recorded, names in rows
-            if accepted
+    def booked(self, rows: Result) -> list[Allocated]:
+        """Return what allocations say, in order of days."""
+        found: dict[tuple[int, str | None], list[Any]] = {}
+        for _, at, _, quest, name, text, recorded_text in rows:
+            usd, recorded = decimal(text), decimal(recorded_text)
+            if usd is None:
+                continue
+            group = found.setdefault((at // MICROSECONDS_A_DAY, quest or None), [Allocation(), set()])
+            group[0] += Allocation(usd, recorded or ZERO, 1, 0 if recorded is None else 1)
+            if name:
+                group[1].add(name)
+        return [
+            Allocated(self._steps.reaching(day * SECONDS_A_DAY), day, quest, allocation, frozenset(names))
+            for (day, quest), (allocation, names) in sorted(found.items(), key=lambda each: each[0][0])
         ]
-        return sorted(found, key=lambda allocated: allocated.day)
 
 
 class Bookings(Generic[B]):
@@ -229,17 +230,24 @@ class Bookings(Generic[B]):
     def _chunk(self, start: int) -> tuple[list[B], int]:
         """Return the bookings from an instant on, and the instant up to which they are."""
         with self._source.snapshot() as transaction:
-            end = transaction.hold(_cut(self._history.ledger, Span(start, self._end)))
-            return transaction.hold(self._history.read(Span(start, end))), end
+            rows, end = transaction.hold(_chunk(self._history.ledger, Span(start, self._end)))
+        return self._history.booked(rows), end
 
 
-def _cut(ledger: Ledger[Any], where: Span) -> Dialogue[int]:
-    """Ask up to which instant to read, so that it is not too much at once."""
-    (((rows, newest),),) = yield [ledger.ahead(where, CHUNK_ROWS)]
-    return where.end if rows < CHUNK_ROWS or newest is None else min(where.end, _after(ledger, newest))
+_PLAIN = Abilities(identity=False, snapshots=False, ids=False, rows=0, indexed=True, updates_indexed=False)
+"""Asks for rows without their ids and fingerprints."""
 
 
-def _after(ledger: Ledger[Any], instant: int) -> int:
+def _chunk(ledger: Ledger[Any, Any, Any], where: Span) -> Dialogue[tuple[Result, int]]:
+    """Ask for the oldest rows of a span, not too many at once; return them and the end of the span they are of."""
+    (((rows, newest),),) = yield [ledger.oldest(where, CHUNK_ROWS)]
+    end = where.end if rows < CHUNK_ROWS or newest is None else min(where.end, _after(ledger, newest))
+    question = Question(datetime.fromtimestamp(0, UTC))
+    (found,) = yield [ledger.all_rows_of(Span(where.start, end), question, _PLAIN)]
+    return found, end
+
+
+def _after(ledger: Ledger[Any, Any, Any], instant: int) -> int:
     """Return the end of a span that an instant is the last of."""
     unit = MICROSECONDS_A_DAY if ledger.instant == "calendar_day" else 1
     return (instant // unit + 1) * unit

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from exporter.config import ImpactLedger, WasteConfig
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Result, compose
 from exporter.ledgers.ledger import Ledger
-from exporter.ledgers.source import Dialogue, Question, Result, Transaction, compose
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.text import clean
-from exporter.parts import (
-    RECENT_DAYS,
-    WINDOWS,
-    ZERO,
-    ImpactPart,
-    Key,
-    Outcomes,
-    Part,
-    Table,
-    TaskOutcome,
-    Waste,
-    ranked,
-)
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import RangePart, add_sums, up_to
-from exporter.parts.settled import Settled
+from exporter.parts import WINDOWS, ImpactPart, Outcomes, Part, Table, TaskOutcome, Waste
+from exporter.parts.outcomes import Judgement, add_up_outcomes
+from exporter.parts.range_sums import ImpactSums, up_to
+from exporter.parts.settled import ImpactSettled, Settled
 
 
-class Impact(Ledger[ImpactLedger]):
-    """The impact ledger, range by range."""
+class Impact(Ledger[ImpactLedger, ImpactSums, ImpactPart]):
+    """The impact ledger."""
 
     name = "impact"
     reasons = ("instant", "cost", "impact")
@@ -38,115 +28,50 @@ class Impact(Ledger[ImpactLedger]):
     def __init__(self, mapping: ImpactLedger, waste: WasteConfig, best: int) -> None:
         """`best` is the length of the ranking by efficiency."""
         super().__init__(mapping)
-        self._waste = waste
-        self._best = best
-
-    @property
-    def rankings(self) -> Mapping[str, int]:
-        """Return the lengths of the ledger's rankings."""
-        return {"best": self._best, "wasted": self._waste.top}
+        self.judgement = Judgement(waste.min_tokens, waste.max_impact, best, waste.top, clean)
 
     @property
     def has_updates(self) -> bool:
         """Tell whether rows say when they were updated."""
         return bool(self.mapping.has("updated_at"))
 
-    def read(self, where: Span, question: Question) -> Dialogue[RangePart]:
-        """Read a range; what may be ranked is asked for where it is of the last 30 days."""
-        parameters = {
-            **question.parameters,
-            **where.parameters,
-            "min_tokens": self._waste.min_tokens,
-            "max_impact": self._waste.max_impact,
-        }
-        queries = [self.ask("groups", self.within(), parameters)]
-        top, candidates = 1, []
-        if where.end > (question.today - RECENT_DAYS + 1) * MICROSECONDS_A_DAY:
-            queries.append(self.ask("ranked", self.within(), parameters | self._lengths(top)))
-        groups, *rankings = yield queries
-        candidates = [_task_outcome(row) for row in rankings[0]] if rankings else []
-        while self._may_lack(candidates, top):
-            top *= 10
-            (rows,) = yield [self.ask("ranked", self.within(), parameters | self._lengths(top))]
-            candidates = [_task_outcome(row) for row in rows]
-        return self._part(groups, candidates)
+    def row_parameters(self, where: Span, question: Question) -> Mapping[str, object]:
+        """Return further parameters of the question for rows: whether their titles may be shown."""
+        return {"titled": where.end > question.recent_start}
 
-    def _lengths(self, times: int) -> dict[str, int]:
-        return {f"top_{ranking}": length * times for ranking, length in self.rankings.items()}
-
-    def _may_lack(self, candidates: list[TaskOutcome], times: int) -> bool:
-        """Tell whether tasks that are one by their labels have taken places in what was asked for."""
-        for ranking, length in self.rankings.items():
-            outcomes = [outcome for outcome in candidates if bool(outcome.reason) == (ranking == "wasted")]
-            tasks, labels = {outcome.task for outcome in outcomes}, {outcome.label for outcome in outcomes}
-            if len(tasks) >= length * times and len(labels) < length:
-                return True
-        return False
-
-    def _part(self, groups: Result, candidates: list[TaskOutcome]) -> RangePart:
-        outcomes: dict[tuple[Key, int], Outcomes] = {}
-        waste: dict[tuple[Key, int], Waste] = {}
-        rejected = dict.fromkeys(self.reasons, 0)
-        read = 0
-        oldests, newests, pendings = [], [], []
-        for (
-            day,
-            quest,
-            layer,
-            has_cost,
-            score_accepted,
-            pending,
-            reason,
-            count,
-            impact,
-            usd,
-            tokens,
-            oldest,
-            newest,
-        ) in groups:
-            read += count
-            oldests.append(oldest)
-            if not has_cost or not score_accepted:
-                rejected["cost" if not has_cost else "impact"] += count
-                continue
-            sums = Outcomes(ZERO, ZERO, 0, usd, count) if pending else Outcomes(impact or ZERO, usd, count)
-            add_sums(outcomes, ((quest, layer), day), sums)
-            if reason is not None:
-                add_sums(waste, ((quest, layer, reason), day), Waste(usd, int(tokens), count))
-            if pending:
-                pendings.append(oldest)
-            if newest is not None:
-                newests.append(newest)
-        return RangePart(
-            rows=read,
-            rejected=rejected,
-            oldest=min(oldests, default=None),
-            newest=max(newests, default=None),
-            tables={
-                "outcomes": [(key, day, sums) for (key, day), sums in outcomes.items()],
-                "waste": [(key, day, sums) for (key, day), sums in waste.items()],
-            },
-            best=ranked((outcome for outcome in candidates if not outcome.reason), self._best),
-            wasted=ranked((outcome for outcome in candidates if outcome.reason), self._waste.top),
-            oldest_pending=min(pendings, default=None),
+    def _sums(self, rows: Result, where: Span, question: Question) -> ImpactSums:  # noqa: ARG002
+        """Return what outcomes add up to."""
+        return add_up_outcomes(
+            rows,
+            now=question.microseconds,
+            settled_before=question.settled_before,
+            ranked_from=question.recent_start,
+            judgement=self.judgement,
         )
 
-    def whole(
-        self, question: Question, base: Part, settled: Settled, parts: Iterable[RangePart], newest: RangePart
+    def settled(self, today: int) -> ImpactSettled:
+        """Return empty running totals over the settled ranges."""
+        return ImpactSettled(today, self.reasons, self.judgement.best, self.judgement.wasted)
+
+    def part(
+        self,
+        question: Question,
+        base: Part,
+        settled: Settled[ImpactSums],
+        sums: Sequence[ImpactSums],
+        newest: ImpactSums,
     ) -> ImpactPart:
         """Return what is known of the ledger."""
-        parts = list(parts)
+        assert isinstance(settled, ImpactSettled)  # noqa: S101 - made by `settled`
         today = question.today
+        outcomes = Table.of(settled.outcomes.labels, today, Outcomes(), up_to(today, newest.outcomes))
+        waste = Table.of(settled.waste.labels, today, Waste(), up_to(today, newest.waste))
         return ImpactPart(
             **vars(base),
-            outcomes=Table.of(("quest", "layer"), today, Outcomes(), up_to(today, newest.tables["outcomes"])).over(
-                settled.table("outcomes")
-            ),
-            waste=Table.of(("quest", "layer", "reason"), today, Waste(), up_to(today, newest.tables["waste"])).over(
-                settled.table("waste")
-            ),
-            best=settled.ranking("best", parts) + newest.best,
-            wasted=settled.ranking("wasted", parts) + newest.wasted,
+            outcomes=outcomes.over(settled.outcomes),
+            waste=waste.over(settled.waste),
+            best=settled.best(sums) + newest.best,
+            wasted=settled.wasted(sums) + newest.wasted,
         )
 
 

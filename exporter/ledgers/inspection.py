@@ -13,9 +13,10 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Query, sql_file
 from exporter.errors import SourceError
 from exporter.ledgers.ledger import uses_index
-from exporter.ledgers.source import Query, Transaction, sql_file
 
 _CAST = re.compile(r"\(\{(\w+)\}\)(::\w+)?")
 _IDENTIFIER = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')

@@ -1,19 +1,22 @@
-"""What the incremental refresh asks of any ledger; what is particular to one stands in its own module."""
+"""What is asked of any ledger in plain questions; what is particular to one stands in its own module."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
+from exporter.databases.query import Dialogue, Query, Result, compose, sql_file
+from exporter.errors import SourceError
 from exporter.ledgers import span
-from exporter.ledgers.source import Dialogue, Query, Question, Result, compose, sql_file
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import Part
-from exporter.parts.ranges import RangePart
+from exporter.parts.numbers import NotANumberError
+from exporter.parts.range_sums import RangeSums
 from exporter.parts.settled import Settled
+from exporter.parts.whole import Part
 
 _IDENTITY = (
     "concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(),"
@@ -22,8 +25,24 @@ _IDENTITY = (
 
 _MANY_ROWS = 10_000
 """From so many rows on the planner's costs tell an index that leads somewhere from one that does not."""
+UNINDEXED_ROWS = 20_000
+"""A ledger of this many rows without an index on its instants is added up by the database at each refresh."""
+
+_NOT_A_NUMBER = "22P02"
+"""The SQLSTATE of a text that is no number."""
+
+Fingerprint = Literal["version", "hash", "none"]
+_FINGERPRINTS: Mapping[Fingerprint, tuple[str, str]] = {
+    "version": ("xmin", "version"),
+    "hash": ("null::xid", "hashtextextended(ledger::text, 0)"),
+    "none": ("null::text", "0::bigint"),
+}
+"""For each kind of fingerprint the version of a row in its relation, and its fingerprint in a question."""
+_SUMMED = {"version": "version::text::bigint", "hash": "hashtextextended(ledger::text, 0)", "none": "0::bigint"}
 
 C = TypeVar("C", CostLedger, ImpactLedger, BudgetLedger)
+R = TypeVar("R", bound=RangeSums)
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,8 @@ class Abilities:
 
     `indexed` and `updates_indexed` tell whether an index leads to the rows of an instant, and to those updated at one;
     `rows` is how many there are, as the planner believes. Without `plans` the server tells neither: indexes are taken to be
-    there, and `rows` is 0.
+    there, and `rows` is 0. `fingerprint` is how rows are told apart without reading them: by `version`, by a `hash` of the
+    mapped columns, or not at all (`none`); `counts` tells whether the server counts what is done to the relation.
     """
 
     identity: bool
@@ -42,6 +62,13 @@ class Abilities:
     indexed: bool
     updates_indexed: bool
     plans: bool = True
+    fingerprint: Fingerprint = "none"
+    counts: bool = False
+
+    @property
+    def must_read_whole(self) -> bool:
+        """Tell whether ranges cannot be found without reading the whole relation, and that is large."""
+        return not self.indexed and self.rows >= UNINDEXED_ROWS
 
     def judged(self, size: Mapping[str, Any], minute: Mapping[str, Any], *updated: Mapping[str, Any]) -> Abilities:
         """Return them by the plans to read everything, the rows of a minute, and those updated in one where rows say so."""
@@ -71,8 +98,29 @@ def uses_index(plan: Mapping[str, Any]) -> bool:
     return all(uses_index(child) for child in plan.get("Plans", ()))
 
 
-class Ledger(ABC, Generic[C]):
-    """A ledger as the configuration maps it: what can be asked of it, and what the answers mean."""
+@dataclass(frozen=True)
+class State:
+    """What a refresh learns of a ledger as a whole. Instants are in microseconds since 1970.
+
+    `unplaced` is how many rows have no instant; `counts` how many rows the server counted as inserted, updated and deleted,
+    None where it counts nothing; `partitions` of how many relations.
+    """
+
+    identity: str
+    xmin: int | None
+    xmax: int | None
+    oldest: int | None
+    unplaced: int
+    largest_id: int | None
+    counts: tuple[int, int, int] | None
+    partitions: int
+
+
+class Ledger(ABC, Generic[C, R, P]):
+    """A ledger as the configuration maps it: the questions it is asked, and what the answers add up to.
+
+    `R` is what the rows of a range add up to, `P` what is known of the whole ledger.
+    """
 
     name: ClassVar[LedgerName]
     reasons: ClassVar[tuple[str, ...]]
@@ -80,59 +128,160 @@ class Ledger(ABC, Generic[C]):
     has_ids: ClassVar[bool] = True
     split_at_midnight: ClassVar[bool] = True
     """Whether a range must lie within one day."""
-    newest_rows: ClassVar[int] = 1_000
-    """About how many rows are read at every refresh."""
 
     def __init__(self, mapping: C) -> None:
         self.mapping: C = mapping
-
-    @property
-    def rankings(self) -> Mapping[str, int]:
-        """Return the lengths of the ledger's rankings."""
-        return {}
 
     @property
     def has_updates(self) -> bool:
         """Tell whether rows say when they were updated."""
         return False
 
-    @abstractmethod
-    def read(self, where: Span, question: Question) -> Dialogue[RangePart]:
-        """Read a range."""
+    # What rows add up to
+
+    def sums(self, rows: Result, where: Span, question: Question) -> R:
+        """Return what the rows of a range add up to, given as `rows_of` asks for them.
+
+        Raises:
+            SourceError: a column that should hold numbers holds something else.
+        """
+        try:
+            return self._sums(rows, where, question)
+        except NotANumberError as error:
+            raise SourceError(f"{error}; SQLSTATE {_NOT_A_NUMBER}", sqlstate=_NOT_A_NUMBER, owner=self.name) from None
 
     @abstractmethod
-    def whole(
-        self, question: Question, base: Part, settled: Settled, parts: Iterable[RangePart], newest: RangePart
-    ) -> Part:
-        """Return what is known of the ledger: `settled` of `parts`, and the newest rows over it."""
+    def _sums(self, rows: Result, where: Span, question: Question) -> R:
+        """Return what the rows of a range add up to."""
 
-    def ask(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
-        """Return a question of the ledger's own, over the rows that meet a condition."""
-        return Query(self._over(f"{self.name}/{name}", "rows", condition), parameters)
+    @abstractmethod
+    def settled(self, today: int) -> Settled[R]:
+        """Return empty running totals over the settled ranges."""
 
-    def _ask(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
-        return Query(self._over(f"ranges/{name}", "instants", condition), parameters)
+    @abstractmethod
+    def part(self, question: Question, base: Part, settled: Settled[R], sums: Sequence[R], newest: R) -> P:
+        """Return what is known of the ledger: `settled`, the running totals of `sums`, and the newest rows over it."""
 
-    def _over(self, name: str, columns: str, condition: str) -> str:
-        """Return a question over all columns of the rows that meet a condition ("rows"), or over those that place them."""
+    def row_parameters(self, where: Span, question: Question) -> Mapping[str, object]:  # noqa: ARG002
+        """Return further parameters of the question for rows."""
+        return {}
+
+    # The plain questions
+
+    def rows_of(self, where: Span, question: Question, able: Abilities, size: int) -> Query:
+        """Ask for the rows of a range, at most `size`, the newest first."""
+        parameters = {**where.parameters, **self.row_parameters(where, question), "size": size}
+        order = f"order by {self.instant} desc limit %(size)s"
+        return self._rows(self.within(), parameters, able, order=order, is_repeated=True)
+
+    def all_rows_of(self, where: Span, question: Question, able: Abilities) -> Query:
+        """Ask for the rows of a range, however many there are, in any order."""
+        return self._rows(self.within(), {**where.parameters, **self.row_parameters(where, question)}, able)
+
+    def rows_with(self, ids: Sequence[int], where: Span, question: Question, able: Abilities) -> Query:
+        """Ask for the rows of a range that have these ids."""
+        parameters = {"ids": list(ids), **where.parameters, **self.row_parameters(where, question)}
+        return self._rows(f"id = any(%(ids)s) and {self.within()}", parameters, able)
+
+    def _rows(
+        self,
+        condition: str,
+        parameters: Mapping[str, object],
+        able: Abilities,
+        *,
+        order: str = "",
+        is_repeated: bool = False,
+    ) -> Query:
+        text = self._text(
+            f"{self.name}/range",
+            condition,
+            able.fingerprint,
+            id="id" if able.ids else "null::bigint",
+            fingerprint=_FINGERPRINTS[able.fingerprint][1],
+            order=order,
+        )
+        return Query(text, parameters, self.name, is_repeated, is_binary=True)
+
+    def _text(self, name: str, condition: str, kind: Fingerprint = "none", **others: str) -> str:
+        """Return the text of a question over the mapped rows that meet a condition."""
+        return sql_file(name).format(
+            mapped=self.mapped(_FINGERPRINTS[kind][0]),
+            condition=condition,
+            by=self.instant,
+            instant=span.microseconds("instant"),
+            updated=span.microseconds("updated"),
+            **others,
+        )
+
+    def mapped(self, version: str = "null::text") -> str:
+        """Return the ledger in its reference columns, as the configuration maps them."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        return compose(name, f"{self.name}/{columns}", mapping.relation, mapping.expressions, condition)
+        escaped = {column: text.replace("%", "%%") for column, text in mapping.expressions.items()}
+        relation = mapping.relation.replace("%", "%%")
+        return sql_file(f"{self.name}/mapped").format(relation=relation, version=version, **escaped)
+
+    def _question(
+        self, name: str, condition: str, parameters: Mapping[str, object], *, is_repeated: bool = False
+    ) -> Query:
+        text = self._text(f"questions/{name}", condition)
+        return Query(text, parameters, self.name, is_repeated, is_binary=True)
 
     def within(self) -> str:
         """Return the condition that a row is in a span."""
         return span.within(self.instant)
 
-    def cut(self, where: Span, size: int) -> Query:
-        """Ask how many rows a range has, at most `size`, and the oldest of these newest ones."""
-        return self._ask("cut", self.within(), {**where.parameters, "size": size})
+    def newest(self, where: Span, size: int) -> Query:
+        """Ask for the instant that cuts off the newest rows of a range, and how many there are, at most `size`."""
+        return self._question("newest", self.within(), {**where.parameters, "size": size})
 
-    def ahead(self, where: Span, size: int) -> Query:
-        """Ask how many rows a range has, at most `size`, and the newest of these oldest ones."""
-        return self._ask("ahead", self.within(), {**where.parameters, "size": size})
+    def oldest(self, where: Span, size: int) -> Query:
+        """Ask for the instant that cuts off the oldest rows of a range, and how many there are, at most `size`."""
+        return self._question("oldest", self.within(), {**where.parameters, "size": size})
 
-    def newest(self, where: Span) -> Query:
-        """Ask for the newest instant of a range."""
-        return self._ask("newest", self.within(), where.parameters)
+    def late_sum(self, floor: int) -> Query:
+        """Ask for number and sum of the ids above `floor`."""
+        return self._question("late_sum", span.finite(self.instant), {"floor": floor}, is_repeated=True)
+
+    def late(self, floor: int, outside: Span, size: int) -> Query:
+        """Ask for the ids above `floor` whose instants are outside a span, and these, at most `size`, the smallest first."""
+        parameters = {**outside.parameters, "floor": floor, "size": size}
+        return self._question("late", span.finite(self.instant), parameters)
+
+    def changed(self, since: int, latest: int, size: int) -> Query:
+        """Ask for the rows updated after `latest`, at most `size`, and for number and sum of the updates from `since` to it."""
+        parameters = {"since": span.instant_text(since), "latest": span.instant_text(latest), "size": size}
+        return self._question("changed", span.finite(self.instant), parameters, is_repeated=True)
+
+    def counted(self, starts: Sequence[int], end: int) -> Query:
+        """Ask how many rows each of neighbouring ranges has."""
+        return self._question("counted", self.within(), _neighbours(starts, end), is_repeated=True)
+
+    def fingerprints(self, starts: Sequence[int], end: int, able: Abilities) -> Query:
+        """Ask how many rows each of neighbouring ranges has, and for the sum of their fingerprints."""
+        text = self._text(
+            "questions/fingerprints", self.within(), able.fingerprint, fingerprint=_SUMMED[able.fingerprint]
+        )
+        return Query(text, _neighbours(starts, end), self.name, is_binary=True)
+
+    def state(self, able: Abilities) -> Query:
+        """Ask what tells whether the ledger is the one that was read before, and where it begins and ends."""
+        mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
+        mapped = self.mapped()
+        text = sql_file("questions/state").format(
+            identity=_IDENTITY if able.identity else "''",
+            xmin="pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if able.snapshots else "null::bigint",
+            xmax="pg_snapshot_xmax(pg_current_snapshot())::text::bigint" if able.snapshots else "null::bigint",
+            mapped=mapped,
+            instant=span.microseconds("instant"),
+            finite=span.finite(self.instant),
+            unplaced=span.unplaced(self.instant),
+            largest_id=f"(select max(id) from ({mapped}) as ledger)" if able.ids else "null::bigint",
+            counts=sql_file("questions/counts") if able.counts else "null::bigint[]",
+            rewritten=sql_file("questions/rewritten") if able.identity else "false",
+        )
+        return Query(text, {"relation": mapping.relation}, self.name, is_repeated=True, is_binary=True)
+
+    # What server and relation can do
 
     def probe(self, question: Question) -> Dialogue[Abilities]:
         """Ask what the server and the relation can do."""
@@ -148,65 +297,69 @@ class Ledger(ABC, Generic[C]):
         )
         if not plans:
             return able
-        answers: list[Result] = yield self._plans(question)
-        return able.judged(*(answer[0][0][0]["Plan"] for answer in (answers[0], *answers[2:-1])))
+        answers: list[Result] = yield [self._kind(), *self._plans(question)]
+        (((has_versions, counts),), size, _, *judged, _) = answers
+        able = replace(able, fingerprint="version" if has_versions else "hash", counts=counts)
+        return able.judged(*(answer[0][0][0]["Plan"] for answer in (size, *judged)))
+
+    def _kind(self) -> Query:
+        mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
+        return Query(sql_file("questions/kind"), {"relation": mapping.relation}, self.name)
 
     def _server(self) -> Query:
-        id_type = self._over("ranges/id_type", "instants", "true") if self.has_ids else "null::text"
-        return Query(sql_file("ranges/probe").format(id_type=id_type), {})
+        id_type = sql_file("questions/id_type").format(mapped=self.mapped()) if self.has_ids else "null::text"
+        return Query(sql_file("questions/probe").format(id_type=id_type), {}, self.name)
 
     def _plans(self, question: Question) -> list[Query]:
         """Ask how rows would be found: all, those of a minute, and those updated in it.
 
         The minute looked for is the present one: of a relation in partitions any other may be in none.
         """
-        now = int(question.now.timestamp() * 1_000_000)
-        minute = Span(now, now + 60_000_000).parameters
-        off, on = (Query(sql_file("ranges/no_seqscan"), {"setting": setting}) for setting in ("off", "on"))
-        queries: list[Query] = [
-            self._ask("size", "true", {}),
-            off,
-            self._ask("plan", self.within(), minute),
-        ]
+        minute = Span(question.microseconds, question.microseconds + 60_000_000).parameters
+        off, on = (
+            Query(sql_file("questions/no_seqscan"), {"setting": setting}, self.name) for setting in ("off", "on")
+        )
+        queries: list[Query] = [self._plan("size", "true", {}), off, self._plan("plan", self.within(), minute)]
         if self.has_updates:
             updated = "updated >= %(start)s::timestamptz and updated < %(end)s::timestamptz"
-            queries.append(self._ask("plan", updated, minute))
+            queries.append(self._plan("plan", updated, minute))
         return [*queries, on]
 
-    def state(self, abilities: Abilities) -> Query:
-        """Ask what tells whether the ledger is the one that was read before, and where it begins and ends."""
+    def _plan(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
+        return Query(self._text(f"questions/{name}", condition), parameters, self.name)
+
+    def whole(self, name: str, parameters: Mapping[str, object]) -> Query:
+        """Return a question of the ledger's own over all its rows, which the database adds up."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
+        text = compose(f"{self.name}/{name}", f"{self.name}/rows", mapping.relation, mapping.expressions)
+        return Query(text, parameters, self.name)
 
-        def mapped(condition: str) -> str:
-            return self._over("ranges/rows", "instants", condition)
 
-        text = sql_file("ranges/state").format(
-            identity=_IDENTITY if abilities.identity else "''",
-            xmin="pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if abilities.snapshots else "null",
-            xmax="pg_snapshot_xmax(pg_current_snapshot())::text::bigint" if abilities.snapshots else "null",
-            finite=mapped(span.finite(self.instant)),
-            unplaced=mapped(span.unplaced(self.instant)),
-            largest_id=f"(select max(id) from ({mapped('true')}) as ledger)" if abilities.ids else "null",
+def _neighbours(starts: Sequence[int], end: int) -> Mapping[str, object]:
+    """Return the parameters of a question about ranges that follow on each other."""
+    return {**Span(starts[0], end).parameters, "starts": [span.instant_text(start) for start in starts]}
+
+
+def state_of(answer: Result, owner: LedgerName) -> State:
+    """Return the answer to `Ledger.state`.
+
+    Raises:
+        SourceError: the relation was rewritten after the transaction's snapshot was taken. PostgreSQL shows a table that was
+            rewritten (ALTER TABLE ... TYPE, TRUNCATE) as empty to snapshots of before.
+    """
+    ((identity, xmin, xmax, oldest, unplaced, largest_id, counts, rewritten),) = answer
+    if rewritten:
+        raise SourceError(
+            "a relation was rewritten while a refresh waited for it; it is read again at the next one", owner=owner
         )
-        return Query(text, {"relation": mapping.relation})
-
-    def tail_sum(self, floor: int, outside: Span) -> Query:
-        """Ask for number and sum of the ids above `floor` whose instants are outside a span."""
-        return self._ask("tail_sum", span.finite(self.instant), {**outside.parameters, "floor": floor})
-
-    def tail(self, floor: int, outside: Span) -> Query:
-        """Ask for these ids and their instants."""
-        return self._ask("tail", span.finite(self.instant), {**outside.parameters, "floor": floor})
-
-    def ids(self, floor: int, where: Span) -> Query:
-        """Ask for the ids above `floor` in a span, and their instants."""
-        return self._ask("ids", self.within(), {**where.parameters, "floor": floor})
-
-    def updated(self, since: int, size: int) -> Query:
-        """Ask for the rows updated since an instant, at most `size`, the latest first."""
-        return self._ask("updated", span.finite(self.instant), {"since": span.instant_text(since), "size": size})
-
-    def updated_sum(self, since: int, until: int) -> Query:
-        """Ask for number and sum of when rows were updated, after one instant and not after another."""
-        parameters = {"since": span.instant_text(since), "until": span.instant_text(until)}
-        return self._ask("updated_sum", span.finite(self.instant), parameters)
+    partitions, *counted = counts or (0,)
+    return State(
+        identity=identity,
+        xmin=xmin,
+        xmax=xmax,
+        oldest=oldest,
+        unplaced=unplaced,
+        largest_id=largest_id,
+        counts=(counted[0], counted[1], counted[2]) if counted else None,
+        partitions=partitions,
+    )

@@ -41,6 +41,14 @@ def instant_text(instant: int) -> str:
     return f"{400 * cycles + 1 - moment.year:04}{moment.isoformat()[4:]} BC"
 
 
+def microseconds(column: str) -> str:
+    """Return the expression that arrives as microseconds since 1970 when it is asked for in PostgreSQL's binary format.
+
+    There an instant is microseconds since 2000, at no cost. Later instants than the year 9999 are cut: the sum would overflow.
+    """
+    return f"least({column}, '9999-12-31Z') + '946684800 seconds'::interval"
+
+
 def within(column: str) -> str:
     """Return the condition that a row is in a span. Infinite instants never are."""
     kind = "date" if column == "calendar_day" else "timestamptz"

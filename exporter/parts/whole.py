@@ -35,6 +35,11 @@ class Part:
     rejected: Mapping[str, int]
     newest: int | None
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows of all days up to today it is made of."""
+        raise NotImplementedError
+
     def _merged_base(self, other: Part) -> tuple[float, int, tuple[str, ...], dict[str, int], int | None]:
         return (
             min(self.instant, other.instant),

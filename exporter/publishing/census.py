@@ -126,7 +126,14 @@ def exporter_series(
     series = len(OPEN_LABELS) + len(COMBINATIONS) + _OF_COUNTERS + _ALWAYS
     series += (instant is not None) + (reload.success is not None)
     for state in health.values():
-        known = (state.up, state.duration_seconds, state.last_success, state.progress, state.verified_age)
+        known = (
+            state.up,
+            state.duration_seconds,
+            state.last_success,
+            state.progress,
+            state.verified_age,
+            state.lateness,
+        )
         series += len(state.sources) + _COUNTED_OF_A_LEDGER + sum(value is not None for value in known)
     for part in parts.known().values():
         series += len(part.rejected) if "all" in parts.windows(part) else 0

@@ -7,7 +7,7 @@ from heapq import nsmallest
 from itertools import islice
 
 from exporter.parts import Spend, TaskSpend
-from exporter.parts.ranges import add_sums
+from exporter.parts.range_sums import add_sums
 
 TaskKey = tuple[str, str]
 """A task and a quest, by their published labels."""

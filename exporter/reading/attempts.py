@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.errors import SourceError, Stopped
-from exporter.incremental.reader import Reader
+from exporter.errors import FailureKind, SourceError, Stopped
 from exporter.logs import Troubles
+from exporter.reading.ledger_reader import LedgerReader
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Problem:
-    """Why an attempt failed; one that is not foreseen is a bug."""
+    """Why an attempt failed; one that is not foreseen is a bug.
+
+    `owner` is the ledger whose query failed, empty where that is not known; `kind` tells what failed.
+    """
 
     words: str
     foreseen: bool = True
+    owner: str = ""
+    kind: FailureKind = "query"
 
 
 class Attempts:
@@ -31,7 +36,7 @@ class Attempts:
         self._source = source
         self._troubles = Troubles()
 
-    def run(self, message: str, readers: Sequence[Reader], work: Callable[[], T], **fields: str) -> T | Problem:
+    def run(self, message: str, readers: Sequence[LedgerReader], work: Callable[[], T], **fields: str) -> T | Problem:
         """Return what some work returns, or why it failed. After a bug the readers begin anew.
 
         Raises:
@@ -42,12 +47,12 @@ class Attempts:
         except Stopped:
             raise
         except SourceError as error:
-            return Problem(str(error))
+            return Problem(str(error), owner=error.owner, kind=error.kind)
         except Exception as error:
             if self._troubles.recur(message, *fields.values()):
                 log.exception(message, extra={**fields, "source": self._source})
             for reader in readers:
-                reader.break_off()
+                reader.forget()
             return Problem(f"source {self._source}: unexpected {type(error).__name__}", foreseen=False)
 
     def log(self, level: int, message: str, problem: Problem, **fields: str) -> None:

@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Protocol
 
 from exporter.config import BudgetLedger, Config, CostLedger, EfficiencyConfig, ImpactLedger, LedgerName, WasteConfig
-from exporter.incremental.reader import Reader
+from exporter.databases.postgresql import Source, Transaction
 from exporter.ledgers import budget, cost, impact
-from exporter.ledgers.source import Question, Source, Transaction
+from exporter.ledgers.question import Question
 from exporter.names.families import Families, Pattern
 from exporter.parts import BudgetPart, CostPart, ImpactPart, TaskNumbers
+from exporter.reading.ledger_reader import LedgerReader
+from exporter.reading.tuning import Tuning
 
 Place = Mapping[str, object]
 Expressions = Mapping[str, str]
@@ -21,7 +23,7 @@ Expressions = Mapping[str, str]
 class Rows(Protocol):
     """The rows of a ledger in a source. Those that are equal mean the same, so a reader of one may read the other."""
 
-    def reader(self, numbers: TaskNumbers) -> Reader:
+    def reader(self, numbers: TaskNumbers, tuning: Tuning) -> LedgerReader:
         """Return a new reader of them."""
 
     def whole(
@@ -49,9 +51,9 @@ class CostRows:
         """Return the families of providers."""
         return Families(self.providers)
 
-    def reader(self, numbers: TaskNumbers) -> Reader:
+    def reader(self, numbers: TaskNumbers, tuning: Tuning) -> LedgerReader:
         """Return a new reader of them."""
-        return Reader(cost.Cost(self.mapping, self.families, numbers))
+        return LedgerReader(cost.Cost(self.mapping, self.families, numbers), tuning)
 
     def whole(self, transaction: Transaction, question: Question, numbers: TaskNumbers) -> CostPart:
         """Read them all."""
@@ -69,9 +71,9 @@ class ImpactRows:
     efficiency: EfficiencyConfig
     mapping: ImpactLedger = field(compare=False)
 
-    def reader(self, _numbers: TaskNumbers) -> Reader:
+    def reader(self, _numbers: TaskNumbers, tuning: Tuning) -> LedgerReader:
         """Return a new reader of them."""
-        return Reader(impact.Impact(self.mapping, self.waste, self.efficiency.top))
+        return LedgerReader(impact.Impact(self.mapping, self.waste, self.efficiency.top), tuning)
 
     def whole(self, transaction: Transaction, question: Question, _numbers: TaskNumbers) -> ImpactPart:
         """Read them all."""
@@ -87,9 +89,9 @@ class BudgetRows:
     expressions: Expressions
     mapping: BudgetLedger = field(compare=False)
 
-    def reader(self, _numbers: TaskNumbers) -> Reader:
+    def reader(self, _numbers: TaskNumbers, tuning: Tuning) -> LedgerReader:
         """Return a new reader of them."""
-        return Reader(budget.Budget(self.mapping))
+        return LedgerReader(budget.Budget(self.mapping), tuning)
 
     def whole(self, transaction: Transaction, question: Question, _numbers: TaskNumbers) -> BudgetPart:
         """Read them all."""

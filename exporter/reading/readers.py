@@ -10,11 +10,13 @@ from time import perf_counter
 from typing import TypeVar
 
 from exporter.config import Config
-from exporter.ledgers.source import Question, Source
+from exporter.databases.postgresql import Source
+from exporter.ledgers.question import Question
 from exporter.reading.database_reader import DatabaseReader
 from exporter.reading.ledgers import rows_of
 from exporter.reading.reading import Reading
 from exporter.reading.tasks import TaskRegister
+from exporter.reading.tuning import Tuning
 
 T = TypeVar("T")
 
@@ -27,17 +29,17 @@ class Readers:
         config: Config,
         sources: Mapping[str, Source],
         tasks: TaskRegister,
+        tuning: Tuning,
         former: Readers | None = None,
-        *,
-        whole: bool = False,
     ) -> None:
         """`former` has read the sources before: what it knows of rows that mean the same is kept."""
+        self.tuning = tuning
         self._grace = config.efficiency.grace
         self._tasks = tasks
         rows = {name: rows_of(config, name, source) for name, source in sources.items()}
         known = former.databases if former else {}
         self.databases: dict[str, DatabaseReader] = {
-            name: DatabaseReader(source, rows[name], tasks.numbers, known.get(name), whole=whole)
+            name: DatabaseReader(source, rows[name], tasks.numbers, tuning, known.get(name))
             for name, source in sources.items()
         }
         self._charges = {name: ledgers["cost"] for name, ledgers in rows.items() if "cost" in ledgers}

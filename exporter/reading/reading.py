@@ -14,7 +14,8 @@ class Reading:
 
     `rows` is how many rows the attempt has read. `progress` is the share of the ledger that is loaded, `verified_age` the
     seconds since its least recently verified part was read, None where nothing is known; `corrections` counts the parts
-    that were found changed since the reading before.
+    that were found changed since the reading before. `lateness` is the largest time from a row's instant to the refresh that
+    first saw it, over the last hour, in seconds; None without a row.
     """
 
     ledger: LedgerName
@@ -26,3 +27,4 @@ class Reading:
     progress: float = 0.0
     verified_age: float | None = None
     corrections: int = 0
+    lateness: float | None = None

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.config import Config
+from exporter.databases.postgresql import Source
 from exporter.errors import RequestError
-from exporter.ledgers.source import Source
 from exporter.publishing.samples import Key
 from exporter.reconcile import exact, truth
 from exporter.reconcile.comparison import Comparison

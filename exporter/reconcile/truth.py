@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 from exporter import views
 from exporter.config import Config
+from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
 from exporter.labelling.policy import LabelPolicy
-from exporter.ledgers.source import Source
 from exporter.publishing.samples import Key, by_key, of_families
 from exporter.publishing.snapshot import Snapshot
+from exporter.reading.tuning import Tuning
 from exporter.reconcile.kept import Kept
 from exporter.refresher import Refresher
 from exporter.terminal import StatusLine
@@ -60,7 +61,9 @@ def read(
         for kept in folded:
             status.say("Reading the ledgers whole ...")
             policy = LabelPolicy(config.limits, kept.admission)
-            oracle[kept] = _told(Refresher.new(config, sources, whole=True, policy=policy), now, status)
+            oracle[kept] = _told(
+                Refresher.new(config, sources, tuning=Tuning(reads_whole=True), policy=policy), now, status
+            )
         return Truth(instant, oracle, _told(Refresher.new(config, sources), now, status) if engine else None)
 
 

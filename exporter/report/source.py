@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from exporter import views
 from exporter.client import Client, with_path, without_secrets
 from exporter.config import LEDGERS, Config
+from exporter.databases.postgresql import Source
 from exporter.errors import RequestError
-from exporter.ledgers.source import Source
 from exporter.progress import Progress
 from exporter.publishing.builder import Published
 from exporter.publishing.samples import Samples, of_exposition, of_families

@@ -47,6 +47,11 @@ VERIFIED_AGE = Metric(
     "Age in seconds of the oldest reading of any part of the ledger: edits of before are in the figures.",
     ("ledger",),
 )
+LATENESS = Metric(
+    "ledger_row_lateness_seconds",
+    "The largest time in seconds from a row's instant to the refresh that first saw it, over the last hour.",
+    ("ledger",),
+)
 CORRECTIONS = Metric(
     "ledger_corrections_total",
     "Number of parts of the ledger that were found changed when they were read again, and were corrected.",
@@ -91,6 +96,7 @@ METRICS = (
     FAILURES,
     PROGRESS,
     VERIFIED_AGE,
+    LATENESS,
     ROWS_READ,
     REJECTED,
     CORRECTIONS,
@@ -121,6 +127,7 @@ def _ledgers(snapshot: Snapshot) -> Iterator[Family]:
             FAILURES,
             PROGRESS,
             VERIFIED_AGE,
+            LATENESS,
             ROWS_READ,
             CORRECTIONS,
         )
@@ -142,6 +149,7 @@ def _health_values(health: LedgerHealth) -> Iterator[tuple[Metric, float | None]
     yield FAILURES, health.failures
     yield PROGRESS, health.progress
     yield VERIFIED_AGE, health.verified_age
+    yield LATENESS, health.lateness
     yield ROWS_READ, health.rows_read
     yield CORRECTIONS, health.corrections
 

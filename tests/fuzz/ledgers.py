@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import config_file
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.publishing.exposition import IDENTITY, OPENMETRICS, TEXT, Exposition
 from exporter.refresher import Refresher
 from tests.oracle import Options

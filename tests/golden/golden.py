@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from exporter import config_file
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.publishing.exposition import IDENTITY, TEXT
 from exporter.publishing.snapshot import Reload
 from exporter.refresher import Refresher

@@ -17,8 +17,8 @@ from exporter.app import open_sources
 from exporter.backfill import past as telling
 from exporter.backfill import reading
 from exporter.backfill.past import Past, Step
+from exporter.databases.postgresql import Source
 from exporter.ledgers.history import Steps
-from exporter.ledgers.source import Source
 from tests.oracle import Key, Options, key
 from tests.support.product import Product, configuration
 from tests.support.sizes import sizes

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import config_file
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.publishing.builder import Published
 from exporter.publishing.exposition import IDENTITY, OPENMETRICS, TEXT
 from exporter.refresher import Refresher

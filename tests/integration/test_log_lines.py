@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from exporter.app import App
+from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
-from exporter.ledgers.source import Source
 from exporter.refresher import Refresher
 from tests.support.bookings import Books
 from tests.support.engine import Engine, broken_off
@@ -101,7 +101,7 @@ def test_what_fails_again_and_again_is_told_at_growing_intervals(
             for _ in range(100):
                 engine.inner.verify()
 
-    assert len(said(caplog, "verifying was given up for now")) == 7
+    assert len(said(caplog, "verification was given up for now")) == 7
 
 
 def test_a_bug_is_told_with_its_traceback_and_does_not_fill_the_disk(

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from exporter import config_file
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.publishing.builder import Published
 from exporter.publishing.exposition import IDENTITY, TEXT
 from exporter.refresher import Refresher

@@ -10,8 +10,9 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
+from exporter.databases.postgresql import Transaction
+from exporter.databases.query import Query, Result
 from exporter.ledgers.ledger import Abilities
-from exporter.ledgers.source import Query, Result, Transaction
 from tests.oracle import samples
 from tests.support import cockroach, postgres
 from tests.support.bookings import RELATIONS, Books

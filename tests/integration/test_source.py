@@ -19,9 +19,10 @@ from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
+from exporter.databases.postgresql import Source, Transaction
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
-from exporter.ledgers.source import Question, Source, Transaction
+from exporter.ledgers.question import Question
 from exporter.names.families import Families
 from exporter.parts import CostPart, TaskNumbers
 from tests.support import postgres
@@ -167,7 +168,7 @@ class TestTimeouts:
 
         assert settings == {
             "statement_timeout": 7000,
-            "lock_timeout": 2000,
+            "lock_timeout": 500,
             "idle_in_transaction_session_timeout": 14000,
         }
 

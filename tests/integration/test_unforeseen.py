@@ -12,13 +12,13 @@ from unittest.mock import patch
 import pytest
 
 from exporter import config_file
+from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
-from exporter.incremental.reader import Reader
-from exporter.ledgers.source import Source
 from exporter.parts import TaskNumbers
 from exporter.parts.settled import Settled
 from exporter.publishing.costliest import Costliest
 from exporter.publishing.snapshot import Reload
+from exporter.reading.ledger_reader import LedgerReader
 from exporter.refresher import Refresher
 from tests.oracle import Key
 from tests.support import postgres
@@ -86,7 +86,7 @@ def test_a_bug_between_refreshes(books: Books, caplog: pytest.LogCaptureFixture,
     with Engine([books.dsn]) as engine:
         if work == "verify":
             engine.refresh(NOON)
-        with patch.object(Reader, work, side_effect=RuntimeError("a bug")):
+        with patch.object(LedgerReader, work, side_effect=RuntimeError("a bug")):
             for _ in range(40):
                 engine.inner.run(SOON)
                 engine.inner.load(SOON, 0)
@@ -121,17 +121,17 @@ def test_an_outage_does_not_slow_the_first_load_down(books: Books) -> None:
     books.book("cost", history(60))
     with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.inner.run(NOON)
-        reader = engine.reader("cost")
-        full = reader.chunk_rows
+        piece = engine.piece("cost")
+        full = piece.rows
         with patch.object(Source, "snapshot", side_effect=SourceError("the server is away")):
             engine.inner.load(NOON, 0)
-        assert reader.chunk_rows == full
+        assert piece.rows == full
         engine.inner.run(NOON)
-        with broken_off(0), sizes(smallest_chunk_rows=1):
+        with broken_off(0):
             engine.inner.load(NOON, 0)
-        assert reader.chunk_rows == full // 2
+        assert piece.rows == full // 2
         engine.refresh(SOON)
-        assert reader.chunk_rows == full
+        assert piece.rows == full
 
 
 def test_a_first_load_that_is_cut_off_counts_and_rests_until_the_next_refresh(books: Books) -> None:
@@ -139,14 +139,14 @@ def test_a_first_load_that_is_cut_off_counts_and_rests_until_the_next_refresh(bo
     books.book("cost", history(60))
     tried = []
 
-    def fail(reader: Reader, *_: object) -> None:
-        tried.append(reader.chunk_rows)
+    def fail(_reader: LedgerReader, _question: object, rows: int) -> None:
+        tried.append(rows)
         raise SourceError("canceling statement due to statement timeout")
 
     with Engine([books.dsn]) as engine, sizes(first_load_seconds=0):
         engine.inner.run(NOON)
         before = engine.inner.kept.holding.health["cost"]
-        with patch.object(Reader, "load", fail), sizes(smallest_chunk_rows=1):
+        with patch.object(LedgerReader, "load", fail):
             for number in range(12):
                 now = NOON + timedelta(seconds=15 * (1 + number))
                 health = engine.inner.run(now).snapshot.health["cost"]
@@ -186,10 +186,10 @@ def test_an_index_is_noticed_when_it_is_there(books: Books) -> None:
     with small(unindexed_rows=100), Engine([books.dsn]) as engine:
         published = engine.refresh(NOON)
         assert value(published, "ledger_rows_read_total", ledger="cost") == 120
-        assert engine.reader("cost").tiling is None
+        assert engine.reader("cost").loaded is None
         books.run("create index on cost_ledger (created_at)")
         check([books.dsn], SOON, engine.refresh(SOON))
-        assert engine.reader("cost").tiling is not None
+        assert engine.reader("cost").loaded is not None
 
 
 def test_an_index_is_missed_when_a_ledger_has_grown(books: Books, caplog: pytest.LogCaptureFixture) -> None:
@@ -210,7 +210,7 @@ def test_an_index_is_missed_when_a_ledger_has_grown(books: Books, caplog: pytest
 
 def test_a_transaction_that_nobody_ends(books: Books, caplog: pytest.LogCaptureFixture) -> None:
     """Prepared and forgotten, say: what is kept for its sake has an end, that is told, and the walk finds what it brings."""
-    with small(max_known=40, mark_seconds_without_snapshot=30), Engine([books.dsn]) as engine:
+    with small(max_late_ids=40, piece_rows=20, mark_seconds_without_snapshot=30), Engine([books.dsn]) as engine:
         engine.refresh(NOON)
         books.book("cost", [charge(ago(2), "forgotten")], session=1)
         known = []
@@ -218,9 +218,10 @@ def test_a_transaction_that_nobody_ends(books: Books, caplog: pytest.LogCaptureF
             now = NOON + timedelta(seconds=15 * step)
             books.book("cost", [charge(now, f"t{step}-{place}") for place in range(8)])
             check([books.dsn], now, engine.refresh(now))
-            tail = engine.reader("cost")._tail  # noqa: SLF001
-            assert tail is not None
-            known.append(len(tail._known))  # noqa: SLF001
+            loaded = engine.reader("cost").loaded
+            assert loaded is not None
+            assert loaded.ids is not None
+            known.append(len(loaded.ids._known))  # noqa: SLF001
         assert max(known) < 100
         assert len([record for record in caplog.records if "open for very long" in record.getMessage()]) == 1
         books.session(1).commit()

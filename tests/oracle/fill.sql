@@ -19,7 +19,7 @@ insert into outcome
 select
     i.created_at, i.day, i.task_id, i.title,
     coalesce(q.label, 'unknown'), coalesce(l.label, 'unknown'), null,
-    coalesce(i.total_tokens, 0), i.cost_usd, i.impact_score::numeric, null, null
+    coalesce(i.total_tokens, 0), i.cost_usd, i.impact_score::text::numeric, null, null
 from accepted_impact as i
 left join quest_name as q on q.raw = i.quest_id
 left join layer_name as l on l.raw = i.layer;

@@ -23,6 +23,7 @@ NOT_FIGURES = frozenset({
     "ledger_refresh_failures_total",
     "ledger_first_load_progress_ratio",
     "ledger_verified_age_seconds",
+    "ledger_row_lateness_seconds",
     "ledger_rows_read_total",
     "ledger_corrections_total",
     "ledger_exporter_build_info",

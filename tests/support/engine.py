@@ -6,15 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 from unittest.mock import patch
 
+from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.query import Query, Result, ask
 from exporter.errors import SourceError
-from exporter.incremental.reader import Reader
-from exporter.incremental.walk import summary
-from exporter.ledgers.source import Query, Question, Result, Source, Transaction
+from exporter.ledgers.ledger import Ledger
+from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING, Range
+from exporter.parts.ranges import BEGINNING
+from exporter.reading.ledger_reader import LedgerReader
+from exporter.reading.loaded import Loaded
+from exporter.reading.piece_size import PieceSize
 from exporter.refresher import Refresher
 from tests.oracle import Key, Options
 from tests.support.product import Product, samples
@@ -33,19 +38,23 @@ class Engine(Product):
         return self._refresh
 
     @property
-    def sources(self) -> dict[str, Source]:
-        """The databases by name."""
-        return self._sources
-
-    @property
-    def readers(self) -> dict[tuple[str, str], Reader]:
+    def readers(self) -> dict[tuple[str, str], LedgerReader]:
         """The readers by ledger and source."""
         databases = self._refresh.readers.databases
         return {(ledger, name): one for name, database in databases.items() for ledger, one in database.ledgers.items()}
 
-    def reader(self, ledger: str) -> Reader:
+    def reader(self, ledger: str) -> LedgerReader:
         """The reader of a ledger in the first source."""
         return self.readers[ledger, "shard0"]
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The databases by name."""
+        return self._sources
+
+    def piece(self, ledger: str) -> PieceSize:
+        """The size of the pieces in which a ledger of the first source is loaded."""
+        return self._refresh.readers.databases["shard0"].sizes[ledger]  # type: ignore[index]
 
     def rows_of_a_refresh(self, now: datetime) -> dict[str, int]:
         """Refresh; return how many rows of each ledger were read."""
@@ -60,63 +69,60 @@ class Engine(Product):
             published = self.run(now)
             errors = [health.error for health in self._refresh.kept.holding.health.values() if health.error]
             assert not (errors and sat_out), errors
-            # After three failures a ledger that works again is read at the second refresh at the latest.
             sat_out = bool(errors)
-            if not sat_out and not any(reader.carried_over for reader in self.readers.values()):
+            if not sat_out and not any(loaded.carried_over for _, _, loaded in self._loaded()):
                 return samples(published)
         raise AssertionError("what is carried over never ends")
 
+    def _loaded(self) -> Iterator[tuple[str, LedgerReader, Loaded[Any]]]:
+        """The ledgers that are loaded, with their readers and sources."""
+        for (_, source), reader in self.readers.items():
+            if reader.loaded is not None:
+                yield source, reader, reader.loaded
+
     def walked(self, now: datetime, cycles: int = 2) -> dict[Key, float]:
-        """Refresh and walk until every range was read again, and what was found is published."""
-        wanted = None
+        """Refresh and verify until every range was looked at again, and what was found is published."""
+        wanted: dict[int, int] | None = None
         for _ in range(1000):
             self.run(now)
-            readers = [reader for reader in self.readers.values() if reader.tiling is not None]
+            verifiers = [loaded.verifier for _, _, loaded in self._loaded()]
             if wanted is None:
-                wanted = {id(reader): reader.walk.cycles + cycles for reader in readers}
-            if all(reader.walk.cycles >= wanted.get(id(reader), 0) for reader in readers):
+                wanted = {id(verifier): verifier.cycles + cycles for verifier in verifiers}
+            if all(verifier.cycles >= wanted.get(id(verifier), 0) for verifier in verifiers):
                 return self.caught_up(now)
             self._refresh.verify()
-        raise AssertionError("the walk never ends")
+        raise AssertionError("verification never ends")
 
     def check_tiling(self) -> None:
         """Check that ranges tile all instants outside the newest one, none crossing midnight but those of many days."""
-        for (ledger, _), reader in self.readers.items():
-            if reader.tiling is None:
-                continue
-            ranges = list(reader.tiling)
-            newest = reader._newest_span  # noqa: SLF001
-            future = reader._future  # noqa: SLF001
-            assert newest is not None
-            assert future is not None
+        for _, reader, loaded in self._loaded():
+            ranges, ledger = list(loaded.settled), reader.ledger.name
             edges = [BEGINNING if reader.is_complete else reader.loaded_from, *(each.end for each in ranges)]
             assert [each.start for each in ranges] == edges[:-1], f"{ledger}: a gap or an overlap"
-            assert (edges[-1], newest.end) == (newest.start, future.start), (
+            assert (edges[-1], loaded.newest.where.end) == (loaded.newest.where.start, loaded.future.start), (
                 f"{ledger}: the newest range is not the rest"
             )
             for each in ranges:
                 days = each.start // MICROSECONDS_A_DAY == (each.end - 1) // MICROSECONDS_A_DAY
                 assert each.start < each.end
-                assert days or not each.part.rows or ledger == "budget", f"{ledger}: a range crosses midnight"
+                assert days or not each.sums.rows or ledger == "budget", f"{ledger}: a range crosses midnight"
 
     def check_parts(self, now: datetime, grace: timedelta = timedelta(hours=24)) -> None:
-        """Check that every part is what the ledger says of its range, and that the running totals are their sum."""
+        """Check that all sums are what the ledger says of their range, and that the running totals are those of all."""
         question = Question(now, grace)
-        for (ledger, source), reader in self.readers.items():
-            if reader.tiling is None:
-                continue
+        for source, reader, loaded in self._loaded():
+            ledger: Ledger[Any, Any, Any] = reader.ledger
+            assert reader.abilities is not None
             with self._sources[source].snapshot() as transaction:
-                for each in reader.tiling:
-                    part = transaction.hold(reader.ledger.read(Span(each.start, each.end), question))
-                    again = Range.of(each.start, each.end, part, now.timestamp())
-                    known, true = (summary([one], reader.ledger.rankings) for one in (each, again))
-                    for forgotten in ("task_spend", *reader.ledger.rankings):  # that of days which are over
-                        if not known[forgotten]:
-                            del known[forgotten], true[forgotten]
-                    assert known == {name: true[name] for name in known}, f"{ledger}: a part is not its range"
-            settled = reader.settled
-            assert settled is not None
-            assert settled.rows == sum(each.part.rows for each in reader.tiling)
+                for each in loaded.settled:
+                    where = Span(each.start, each.end)
+                    (rows,) = transaction.hold(ask(ledger.all_rows_of(where, question, reader.abilities)))
+                    true = ledger.sums(rows, where, question)
+                    assert each.full_sums().says() == true.says(), f"{ledger.name}: sums are not those of their range"
+                    assert each.sums.fingerprint == true.fingerprint, (
+                        f"{ledger.name}: a fingerprint is not of its range"
+                    )
+            assert loaded.settled.totals.rows == sum(each.sums.rows for each in loaded.settled)
 
 
 @contextmanager

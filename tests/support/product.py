@@ -10,11 +10,12 @@ from typing import Any, Self
 import yaml
 
 from exporter import config_file, views
-from exporter.ledgers.source import Source
+from exporter.databases.postgresql import Source
 from exporter.publishing.builder import Published
 from exporter.publishing.snapshot import Reload
 from exporter.refresher import Refresher
 from tests.oracle import Key, Options, key
+from tests.support.sizes import tuning
 
 SECONDS = "{:.0f}s"
 _SLICE_SECONDS = 1.0
@@ -61,7 +62,7 @@ class Product:
             name: Source(name, source.conninfo({}), source.password({}), settings.refresh.timeout)
             for name, source in settings.sources.items()
         }
-        self._refresh = Refresher.new(settings, self._sources, Reload())
+        self._refresh = Refresher.new(settings, self._sources, Reload(), tuning=tuning())
 
     def __enter__(self) -> Self:
         return self

@@ -6,22 +6,22 @@ Each has a name of its own, so that a test says `sizes(chunk_rows=6)` and knows 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from exporter import refresher, scheduler
 from exporter.backfill import recorder
 from exporter.demo import booking
-from exporter.incremental import reader, tail, walk
 from exporter.labelling import quests
-from exporter.ledgers import history
-from exporter.ledgers.budget import Budget
-from exporter.ledgers.ledger import Ledger
+from exporter.ledgers import history, ledger
 from exporter.names import families
 from exporter.parts import settled, tasks
 from exporter.publishing import costliest, counters
 from exporter.reading import tasks as reading_tasks
+from exporter.reading.tuning import Tuning
 from exporter.reconcile import published
 from exporter.web import connection, healthy, server
 
@@ -30,25 +30,7 @@ PLACES: dict[str, tuple[Any, ...]] = {
     "first_load_seconds": ("_FIRST_LOAD_SECONDS", refresher),
     "gone_quests": ("_GONE_QUESTS", quests),
     "gone_tasks": ("_GONE_TASKS", reading_tasks),
-    "newest_rows": ("newest_rows", Ledger, Budget),
-    "range_rows": ("RANGE_ROWS", reader),
-    "small_rows": ("SMALL_ROWS", reader),
-    "chunk_rows": ("CHUNK_ROWS", reader),
-    "smallest_chunk_rows": ("SMALLEST_CHUNK_ROWS", reader),
-    "reread_rows": ("REREAD_ROWS", reader),
-    "many_rows": ("MANY_ROWS", reader),
-    "unindexed_rows": ("UNINDEXED_ROWS", reader),
-    "settling_seconds": ("SETTLING_SECONDS", reader),
-    "overlap_ids": ("OVERLAP_IDS", tail),
-    "mark_seconds": ("MARK_SECONDS", tail),
-    "mark_seconds_without_snapshot": ("MARK_SECONDS_WITHOUT_SNAPSHOT", tail),
-    "max_known": ("MAX_KNOWN", tail, reader),
-    "max_updates": ("MAX_UPDATES", tail, reader),
-    "tail_step_ids": ("_STEP", tail),
-    "walk_rows": ("ROWS", walk),
-    "walk_seconds": ("SECONDS", walk),
-    "walk_range_cost_rows": ("RANGE_COST_ROWS", walk),
-    "walk_hurry": ("HURRY", walk),
+    "unindexed_rows": ("UNINDEXED_ROWS", ledger),
     "known_providers": ("_MAX_KNOWN_PROVIDERS", families),
     "gone_keys": ("_GONE_KEYS", counters),
     "spare_tasks": ("_SPARE", costliest),
@@ -72,22 +54,33 @@ PLACES: dict[str, tuple[Any, ...]] = {
 }
 """The constant behind each name, and every module or class that holds it: one that imports it has a copy."""
 
-SMALL = {
-    "newest_rows": 4,
-    "range_rows": 8,
-    "small_rows": 3,
-    "chunk_rows": 6,
-    "reread_rows": 6,
-    "settling_seconds": 600,
-    "overlap_ids": 3,
-    "mark_seconds": 10,
-    "tail_step_ids": 2,
-    "walk_rows": 12,
-    "walk_seconds": 60,
-    "walk_range_cost_rows": 1,
-    "walk_hurry": 4,
-}
-"""Sizes of an engine that freezes, merges, splits, finds late and walks over a few dozen rows."""
+SMALL = Tuning(
+    newest_rows=4,
+    piece_rows=6,
+    smallest_piece_rows=2,
+    range_rows=8,
+    settling_range_rows=3,
+    settling_seconds=600,
+    reread_rows=6,
+    late_rows=20,
+    overlap_ids=3,
+    mark_seconds=10,
+    floor_step=2,
+    look_back_rows=40,
+    turn_rows=4,
+    verified_rows=60,
+    verified_by_reading=3,
+    hurried_rows=100,
+    hurried_seconds=0,
+)
+"""Sizes of an engine that settles, joins, splits, finds late and verifies a few dozen rows."""
+
+_tuning: ContextVar[Tuning | None] = ContextVar("tuning", default=None)
+
+
+def tuning() -> Tuning:
+    """Return the sizes that an engine is to have here."""
+    return _tuning.get() or Tuning()
 
 
 @contextmanager
@@ -101,6 +94,14 @@ def sizes(**given: float) -> Iterator[None]:
         yield
 
 
-def small(**others: float) -> AbstractContextManager[None]:
-    """Run the block with the sizes in `SMALL`, but for the others that are given."""
-    return sizes(**{**SMALL, **others})
+@contextmanager
+def small(**others: float) -> Iterator[None]:
+    """Let engines that are made in the block have the sizes in `SMALL`, but for the others that are given."""
+    patched = {name: size for name, size in others.items() if name in PLACES}
+    passed = {name: size for name, size in others.items() if name not in PLACES}
+    token = _tuning.set(replace(SMALL, **passed))  # type: ignore[arg-type]
+    try:
+        with sizes(**patched):
+            yield
+    finally:
+        _tuning.reset(token)

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from exporter import config_file
+from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
-from exporter.ledgers.source import Source
 from exporter.publishing.snapshot import Snapshot
 from exporter.refresher import Refresher
 from tests.support.example_rows import NOON

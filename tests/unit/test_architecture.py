@@ -25,8 +25,8 @@ STOREYS = (
     ("labelling",),
     ("holding",),
     ("reading",),
-    ("incremental",),
     ("ledgers",),
+    ("databases",),
     ("thresholds", "config", "config_file", "yaml_file", "errors", "logs", "garbage"),
     ("parts",),
     ("names",),
@@ -107,7 +107,6 @@ ROOMS = [room for rooms in STOREYS for room in rooms]
 KNOWS = {
     "names": {"names"},
     "parts": {"parts", "names"},
-    "incremental": {"incremental", "ledgers", "parts"},
 }
 """Rooms of the engine, and all that they know of the house."""
 
@@ -153,7 +152,7 @@ def test_imports_run_in_no_circle() -> None:
     TopologicalSorter(within).prepare()
 
 
-@each(outside("ledgers", "demo"))
+@each(outside("databases", "ledgers", "demo"))
 def test_only_the_ledgers_and_the_demo_know_the_driver(found: Import) -> None:
     assert found.top not in DRIVERS
 
@@ -192,12 +191,12 @@ def test_what_draws_is_the_reports_own(found: Import) -> None:
 
 
 HOUSE = {
-    "reading": {"reading", "incremental", "ledgers", "config", "errors", "logs", "names", "parts"},
+    "reading": {"reading", "databases", "ledgers", "config", "errors", "logs", "names", "parts"},
     "holding": {"holding", "reading", "config", "parts"},
     "labelling": {"labelling", "holding", "config", "names", "parts"},
     "publishing": {"publishing", "views", "labelling", "holding", "config", "thresholds", "names", "parts"},
     "refresher": {
-        "refresher", "reading", "holding", "labelling", "publishing", "views", "ledgers", "config", "errors", "logs",
+        "refresher", "reading", "holding", "labelling", "publishing", "views", "databases", "config", "errors", "logs",
         "parts",
     },
 }  # fmt: skip

@@ -69,6 +69,7 @@ PUBLIC = {
     "ledger_refresh_failures_total": "ledger",
     "ledger_first_load_progress_ratio": "ledger",
     "ledger_verified_age_seconds": "ledger",
+    "ledger_row_lateness_seconds": "ledger",
     "ledger_rows_read_total": "ledger",
     "ledger_rows_rejected": "ledger reason",
     "ledger_corrections_total": "ledger",

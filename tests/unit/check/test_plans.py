@@ -14,7 +14,7 @@ from exporter.check.memory import Memory
 from exporter.config import LEDGERS, LedgerName
 from exporter.ledgers import inspection
 from exporter.ledgers.ledger import Abilities
-from exporter.ledgers.source import Question
+from exporter.ledgers.question import Question
 from tests.support.exporter_process import ROOT
 
 SMALLEST = """
@@ -23,9 +23,9 @@ ledgers: {cost: {source: main}, impact: {source: main}, budget: {source: main}}
 """
 QUESTION = Question(datetime(2026, 4, 10, 12, tzinfo=UTC))
 ABLE = Abilities(identity=True, snapshots=True, ids=True, rows=0, indexed=True, updates_indexed=True)
-NOT_ASKED = {"rows", "instants"}
+NOT_ASKED = {"rows", "mapped"}
 """What is a part of other questions."""
-ASKED_OTHERWISE = {"id_type", "plan", "probe", "rows", "size", "no_seqscan", "rewritten"}
+ASKED_OTHERWISE = {"counts", "id_type", "kind", "no_seqscan", "plan", "probe", "rewritten", "size"}
 """What is asked when a ledger is probed, is a part of other questions, or is asked of every transaction."""
 
 
@@ -48,9 +48,9 @@ def test_every_question_of_a_ledger_is_planned(ledger: LedgerName) -> None:
 
 
 def test_every_question_of_ranges_is_planned() -> None:
-    asked = {name.partition("/")[2] for ledger in LEDGERS for name in _asked(ledger) if name.startswith("ranges/")}
+    asked = {name.partition("/")[2] for ledger in LEDGERS for name in _asked(ledger) if name.startswith("questions/")}
 
-    assert _files("ranges") - ASKED_OTHERWISE == asked
+    assert _files("questions") - ASKED_OTHERWISE == asked
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)

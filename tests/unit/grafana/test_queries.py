@@ -151,6 +151,7 @@ def test_all_views_of_the_exporter_are_drawn():
         "ledger_max_age_seconds",
         "ledger_provider_charges",
         "ledger_refresh_interval_seconds",
+        "ledger_row_lateness_seconds",
         "ledger_waste_max_impact",
         "ledger_waste_min_tokens",
         "ledger_waste_outcomes",

@@ -10,38 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import TaskOutcome
-from exporter.parts.ranges import BEGINNING, END, Packed, Range, RangePart, Tiling, up_to
+from exporter.parts.range_sums import CostSums, RangeSums
+from exporter.parts.ranges import BEGINNING, END, Range, Tiling
 from tests.support.snapshots import TODAY, usd
-from tests.support.table_rows import kinds
+from tests.support.table_rows import Kind, exactly, range_sums
 
 decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [Decimal("-0"), Decimal("0E-30"), Decimal("1E+131000"), Decimal("1." + "0" * 400 + "1")]
 )
+kinds = pytest.mark.parametrize("kind", ["cost", "impact", "budget"])
 
 
-KINDS = kinds(decimals)
-keys = st.lists(st.none() | st.text(), max_size=3).map(tuple)
-tables = st.fixed_dictionaries(
-    {}, optional={name: st.lists(st.tuples(keys, st.integers(-(10**6), 10**6), kind)) for name, kind in KINDS.items()}
-)
+def sums(rows: int = 0, **changes: Any) -> CostSums:
+    return CostSums(**{"rows": rows, "fingerprint": 0, "rejected": {}, "oldest": None, "newest": None} | changes)
 
 
-def exactly(tables: dict[str, list[Any]]) -> dict[str, list[str]]:
-    """Tables to the last digit, exponents and types included; the order of their rows is no promise."""
-    return {name: sorted(map(repr, rows)) for name, rows in tables.items()}
+def span(start: int, end: int) -> Range[CostSums]:
+    return Range.of(start, end, sums(), 0.0)
 
 
-def part(rows: int = 0, **changes: Any) -> RangePart:
-    return RangePart(**{"rows": rows, "rejected": {}, "oldest": None, "newest": None, "tables": {}} | changes)
-
-
-def span(start: int, end: int) -> Range:
-    return Range.of(start, end, part(), 0.0)
-
-
-def tiling(*edges: int) -> Tiling:
-    made = Tiling(edges[-1])
+def tiling(*edges: int) -> Tiling[CostSums]:
+    made = Tiling[CostSums](edges[-1])
     made.replace(edges[0], edges[-1], [span(*pair) for pair in pairwise(edges)])
     return made
 
@@ -53,41 +42,42 @@ def spans(ranges: Any) -> list[tuple[int, int]]:
 edges = st.sets(st.integers(0, 60), min_size=2, max_size=10).map(sorted)
 
 
-class TestPacked:
-    @given(tables)
-    def test_what_is_unpacked_is_what_was_packed(self, tables: dict[str, list[Any]]) -> None:
-        assert exactly(Packed(tables).tables()) == exactly(tables)
+class TestRange:
+    @kinds
+    @given(data=st.data())
+    def test_a_range_gives_back_its_sums_to_the_last_digit(self, kind: Kind, data: st.DataObject) -> None:
+        read: RangeSums = data.draw(range_sums(kind, decimals))
 
-    @given(tables, st.randoms())
-    def test_equal_rows_make_equal_bytes_in_any_order(self, tables: dict[str, list[Any]], random: Any) -> None:
-        """So that what is read again is compared without being unpacked."""
-        shuffled = {name: random.sample(rows, len(rows)) for name, rows in tables.items()}
+        assert exactly(Range.of(0, 10, read, 99.0).full_sums()) == exactly(read)
 
-        assert Packed(shuffled).data == Packed(tables).data
+    def test_its_tables_are_kept_packed_alone(self) -> None:
+        rows = [(("A", "m", None), TODAY, usd("1.10", 5, 6))]
+        refunds = [(("A", "m", None), TODAY, usd("-1"))]
+        kept = Range.of(0, 10, sums(7, spend=rows, refunds=refunds, first_seen={("A", "m"): 1}), 99.0)
+
+        assert (kept.sums.spend, kept.sums.refunds) == ([], [])
+        assert (kept.sums.rows, kept.sums.first_seen, kept.verified) == (7, {("A", "m"): 1}, 99.0)
+        assert (kept.full_sums().spend, kept.full_sums().refunds) == (rows, refunds)
 
     def test_it_is_small(self) -> None:
         rows = [(("MiniMax", "M2", f"q-{n}"), TODAY, usd("0.123456", 1000, 200, 3)) for n in range(1000)]
 
-        assert len(Packed({"spend": rows}).data) < 10_000
+        assert len(Range.of(0, 10, sums(1000, spend=rows), 0.0).packed) < 10_000
 
+    @kinds
+    @given(data=st.data(), verified=st.tuples(st.integers(0, 9), st.integers(0, 9)))
+    def test_joined_ranges_have_the_sums_of_both_and_are_as_old_as_the_older(
+        self, kind: Kind, data: st.DataObject, verified: tuple[int, int]
+    ) -> None:
+        one, other = data.draw(range_sums(kind)), data.draw(range_sums(kind))
+        joined = Range.of(0, 10, one, verified[0]).joined(Range.of(10, 30, other, verified[1]))
 
-class TestRange:
-    def test_a_range_gives_back_its_whole_part(self) -> None:
-        rows = [(("A", "m", None), TODAY, usd("1.10", 5, 6))]
-        read = part(7, rejected={"cost": 1}, oldest=1, newest=2, tables={"spend": rows}, first_seen={("A", "m"): 1})
-        kept = Range.of(0, 10, read, 99.0)
+        assert (joined.start, joined.end, joined.verified) == (0, 30, min(verified))
+        assert exactly(joined.full_sums()) == exactly(one + other)
 
-        assert kept.full_part() == read
-        assert (kept.part.tables, kept.read) == ({}, 99.0)
-
-    def test_single_tasks_and_rankings_are_forgotten_apart(self) -> None:
-        outcome = TaskOutcome("t", "t", None, None, None, Decimal(1), Decimal(1), 0, 0)
-        kept = Range.of(0, 10, part(7, task_spend={("t", None): usd("1")}, best=(outcome,), wasted=(outcome,)), 0.0)
-
-        kept.forget_single_tasks()
-        assert (kept.part.task_spend, kept.part.best) == ({}, (outcome,))
-        kept.forget_rankings()
-        assert (kept.part.best, kept.part.wasted, kept.part.rows) == ((), (), 7)
+    def test_ranges_are_themselves_and_no_others(self) -> None:
+        """Two of the same instants and sums are not taken for one another."""
+        assert span(0, 10) != span(0, 10)
 
 
 class TestTiling:
@@ -161,9 +151,3 @@ class TestTiling:
         assert made.position(BEGINNING) == 0
         assert made.position(END - 1) == 1
         assert made[1].start == 0
-
-
-def test_rows_of_days_to_come_are_left_out_up_to_today() -> None:
-    rows = [((), TODAY + age, usd("1")) for age in (-1, 0, 1)]
-
-    assert up_to(TODAY, rows) == rows[:2]

@@ -1,4 +1,4 @@
-"""Running totals: parts added and taken away in any order are the sum of what is left."""
+"""Running totals: sums added and taken away in any order are the sum of what is left."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, WINDOWS, Spend, Table, TaskNumbers, TaskOutcome, Tasks, ranked
-from exporter.parts.ranges import RangePart
-from exporter.parts.settled import Settled, Tally
+from exporter.parts import (
+    RECENT_DAYS,
+    WINDOWS,
+    Allocation,
+    Outcomes,
+    Spend,
+    Table,
+    TaskOutcome,
+    Tasks,
+    Waste,
+    ranked,
+)
+from exporter.parts.days import MICROSECONDS_A_DAY
+from exporter.parts.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums, earliest
+from exporter.parts.settled import BudgetSettled, CostSettled, ImpactSettled, Settled, Tally
 from exporter.parts.tasks import everyone, unite
 from exporter.parts.whole import newest_names
 from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY, usd
-from tests.support.table_rows import LABELS, Rows, days, kinds, money, rows
+from tests.support.table_rows import LABELS, LENGTHS, NUMBERS, REASONS, Kind, Rows, range_sums, rows
 
-TOP = {"best": 2, "wasted": 3}
-NUMBERS = TaskNumbers()
-KINDS = kinds(money)
-"""Money that can be added up, unlike what a part may hold."""
 laid_over = st.sampled_from([0, 3, 500])
 """How many changes are laid over a table before it is made anew: each refresh, soon, and never here."""
 
@@ -75,109 +84,95 @@ class TestTally:
         assert tally.table() is tally.table()
 
 
-def _of_rows(sums: Any) -> bool:
-    return bool(sums.rows > 0)
+def empty(kind: Kind, today: int) -> Settled[Any]:
+    """Running totals of nothing."""
+    if kind == "cost":
+        return CostSettled(today, REASONS[kind])
+    if kind == "impact":
+        return ImpactSettled(today, REASONS[kind], *LENGTHS)
+    return BudgetSettled(today, REASONS[kind])
 
 
-outcomes = st.builds(
-    TaskOutcome,
-    task=st.sampled_from("tuvw"),
-    label=st.sampled_from("tuvw"),
-    title=st.none(),
-    quest=st.none(),
-    layer=st.none(),
-    impact=st.sampled_from([Decimal(1), Decimal(2)]),
-    usd=st.sampled_from([Decimal(1), Decimal(3)]),
-    tokens=st.integers(0, 3),
-    instant=days.map(lambda day: day * 86_400_000_000),
+def told(settled: Settled[Any], left: list[Any], today: int) -> dict[str, Any]:
+    """All that running totals tell; `left` is what was added and not taken away."""
+    found: dict[str, Any] = {"rows": settled.rows, "rejected": settled.rejected}
+    if isinstance(settled, CostSettled):
+        return found | {
+            "spend": shown(settled.spend, today),
+            "refunds": shown(settled.refunds, today),
+            "first seen": dict(settled.first_seen(left)),
+            "tasks": counted(settled.tasks(left)),
+        }
+    if isinstance(settled, ImpactSettled):
+        return found | {
+            "outcomes": shown(settled.outcomes, today),
+            "waste": shown(settled.waste, today),
+            "best": [one.rank for one in settled.best(left)],
+            "wasted": [one.rank for one in settled.wasted(left)],
+        }
+    assert isinstance(settled, BudgetSettled)
+    return found | {"allocations": shown(settled.allocations, today), "names": dict(settled.names(left))}
+
+
+def counted(tasks: Tasks) -> list[dict[str, tuple[int, ...]]]:
+    """How many tasks there are, by provider and over all."""
+    return [{key: counts for key, counts in tasks.counts(by).items() if any(counts)} for by in (str, everyone)]
+
+
+def added_up(kind: Kind, left: list[Any], today: int) -> dict[str, Any]:
+    """The same, of everything at once."""
+    rejected = Counter(dict.fromkeys(REASONS[kind], 0))
+    for sums in left:
+        rejected.update(sums.rejected)
+    found: dict[str, Any] = {"rows": sum(sums.rows for sums in left), "rejected": dict(rejected)}
+
+    def table(name: str, labels: tuple[str, ...], zero: Any) -> object:
+        rows = [row for sums in left for row in getattr(sums, name)]
+        return shown(Table.of(labels, today, zero, rows), today)
+
+    if kind == "cost":
+        first_seen: dict[Any, int] = {}
+        for sums in left:
+            first_seen = earliest(first_seen, sums.first_seen)
+        return found | {
+            "spend": table("spend", LABELS, Spend()),
+            "refunds": table("refunds", LABELS, Spend()),
+            "first seen": first_seen,
+            "tasks": counted(Tasks(today, unite(sums.tasks for sums in left))),
+        }
+    if kind == "impact":
+        first = (today - RECENT_DAYS + 1) * MICROSECONDS_A_DAY
+        best, wasted = LENGTHS
+
+        def first_of(name: str, top: int) -> list[object]:
+            some = [one for sums in left for one in getattr(sums, name) if one.instant >= first]
+            return [one.rank for one in ranked(some, top)]
+
+        return found | {
+            "outcomes": table("outcomes", ("quest", "layer"), Outcomes()),
+            "waste": table("waste", ("quest", "layer", "reason"), Waste()),
+            "best": first_of("best", best),
+            "wasted": first_of("wasted", wasted),
+        }
+    names: dict[str, Any] = {}
+    for sums in left:
+        names = newest_names(names, sums.names)
+    return found | {"allocations": table("allocations", ("quest",), Allocation()), "names": names}
+
+
+@pytest.mark.parametrize("kind", ["cost", "impact", "budget"])
+@given(
+    steps=st.lists(st.sampled_from(["add", "add", "remove", "roll", "ask"]), max_size=14),
+    data=st.data(),
+    laid_over=laid_over,
 )
-
-
-@st.composite
-def parts(draw: st.DrawFn) -> RangePart:
-    """A part with something of everything a ledger may have."""
-    keys = {name: st.tuples(*[st.sampled_from(["x", "y", None])] * len(Settled.TABLES[name][0])) for name in KINDS}
-    return RangePart(
-        rows=draw(st.integers(0, 9)),
-        rejected={"instant": draw(st.integers(0, 3)), "cost": draw(st.integers(0, 3))},
-        oldest=None,
-        newest=None,
-        tables={
-            name: draw(st.lists(st.tuples(keys[name], days, KINDS[name].filter(_of_rows)), max_size=4))
-            for name in draw(st.sets(st.sampled_from(sorted(KINDS)), max_size=2))
-        },
-        first_seen=draw(st.dictionaries(st.tuples(st.sampled_from("AB")), st.integers(0, 5), max_size=2)),
-        tasks={
-            key: NUMBERS.of(tasks)
-            for key, tasks in draw(
-                st.dictionaries(
-                    st.tuples(st.sampled_from("AB"), days), st.sets(st.sampled_from("tuvw"), min_size=1), max_size=3
-                )
-            ).items()
-        },
-        best=tuple(draw(st.lists(outcomes, max_size=3))),
-        wasted=tuple(draw(st.lists(outcomes.map(_wasted), max_size=3))),
-        names=draw(
-            st.dictionaries(
-                st.sampled_from("xy"),
-                st.tuples(days, st.frozensets(st.sampled_from(["X", "Y"]), min_size=1)),
-                max_size=2,
-            )
-        ),
-    )
-
-
-def _wasted(outcome: TaskOutcome) -> TaskOutcome:
-    return TaskOutcome(**{**vars(outcome), "reason": "low_impact"})
-
-
-def told(settled: Settled, parts: list[RangePart]) -> dict[str, Any]:
-    """All that running totals tell."""
-    tasks = settled.tasks(parts)
-    return {
-        "rows": settled.rows,
-        "rejected": settled.rejected,
-        "first_seen": dict(settled.first_seen(parts)),
-        "names": dict(settled.names(parts)),
-        "tasks": [{key: counts for key, counts in tasks.counts(by).items() if any(counts)} for by in (str, everyone)],
-        **{name: [one.rank for one in settled.ranking(name, parts)] for name in TOP},
-    }
-
-
-def added_up(today: int, parts: list[RangePart]) -> dict[str, Any]:
-    """The same, of all parts at once."""
-    rejected, first_seen, names = Counter(instant=0, cost=0), dict[Any, int](), dict[str, Any]()
-    for part in parts:
-        rejected.update(part.rejected)
-        for key, instant in part.first_seen.items():
-            first_seen[key] = min(instant, first_seen.get(key, instant))
-        names = newest_names(names, part.names)
-    tasks = Tasks(today, unite(part.tasks for part in parts))
-    first = (today - RECENT_DAYS + 1) * 86_400_000_000
-    return {
-        "rows": sum(part.rows for part in parts),
-        "rejected": dict(rejected),
-        "first_seen": first_seen,
-        "names": names,
-        "tasks": [{key: counts for key, counts in tasks.counts(by).items() if any(counts)} for by in (str, everyone)],
-        **{
-            name: [
-                one.rank
-                for one in ranked([o for part in parts for o in getattr(part, name) if o.instant >= first], top)
-            ]
-            for name, top in TOP.items()
-        },
-    }
-
-
-@given(st.lists(st.sampled_from(["add", "add", "remove", "roll", "ask"]), max_size=14), st.data(), laid_over)
-def test_it_is_the_sum_of_what_is_left(steps: list[str], data: st.DataObject, laid_over: int) -> None:
-    today, left = TODAY, list[RangePart]()
-    settled = Settled(today, ("instant", "cost"), TOP)
+def test_it_is_the_sum_of_what_is_left(kind: Kind, steps: list[str], data: st.DataObject, laid_over: int) -> None:
+    today, left = TODAY, list[RangeSums]()
+    settled = empty(kind, today)
     with sizes(laid_over_rows=laid_over):
         for step in [*steps, "ask"]:
             if step == "add":
-                left.append(data.draw(parts()))
+                left.append(data.draw(range_sums(kind)))
                 settled.add(left[-1])
             elif step == "remove" and left:
                 settled.remove(left.pop(data.draw(st.integers(0, len(left) - 1))))
@@ -185,31 +180,87 @@ def test_it_is_the_sum_of_what_is_left(steps: list[str], data: st.DataObject, la
                 today += data.draw(st.sampled_from([1, 2, 40]))
                 settled.roll(today)
             else:
-                assert told(settled, left) == added_up(today, left)
-                for name, (labels, zero) in Settled.TABLES.items():
-                    flat = Table.of(labels, today, zero, [row for part in left for row in part.tables.get(name, [])])
-                    assert shown(settled.table(name), today) == shown(flat, today)
+                assert told(settled, left, today) == added_up(kind, left, today)
+
+
+def cost_sums(rows: int = 1, **changes: Any) -> CostSums:
+    usual: dict[str, Any] = {"fingerprint": 0, "rejected": {}, "oldest": None, "newest": None}
+    return CostSums(rows, **usual | changes)
 
 
 def test_in_the_end_nothing_is_left() -> None:
     """Not even a key with zeros."""
     key = ("A", "m", "x")
-    one = RangePart(2, {"cost": 1}, None, None, {"spend": [(key, TODAY, usd("0.1")), (key, TODAY - 50, usd("-3"))]})
-    settled = Settled(TODAY, ("cost",), TOP)
+    one = cost_sums(2, rejected={"cost": 1}, spend=[(key, TODAY, usd("0.1")), (key, TODAY - 50, usd("-3"))])
+    settled = CostSettled(TODAY, ("cost",))
     settled.add(one)
     settled.roll(TODAY + 45)
     settled.remove(one)
 
-    assert (settled.rows, settled.rejected, settled.table("spend").present()) == (0, {"cost": 0}, [])
+    assert (settled.rows, settled.rejected, settled.spend.present()) == (0, {"cost": 0}, [])
     assert settled.tasks([]).counts(str) == {}
 
 
-def test_parts_are_asked_for_only_where_something_was_taken_away() -> None:
+def test_ranges_are_asked_for_only_where_something_was_taken_away() -> None:
     """A refresh that only adds costs what is new."""
-    settled = Settled(TODAY, (), TOP)
-    settled.add(RangePart(1, {}, None, None, {}, first_seen={("A",): 1}, tasks={("A", TODAY): NUMBERS.of(["t"])}))
-    nothing: list[RangePart] = []
+    settled = CostSettled(TODAY, ())
+    settled.add(cost_sums(first_seen={("A",): 1}, tasks={("A", TODAY): NUMBERS.of(["t"])}))
+    nothing: list[CostSums] = []
 
     assert settled.first_seen(nothing) == {("A",): 1}
     assert settled.tasks(nothing).counts(str) == {"A": (1, 0, 1, 1, 1)}
     assert settled.tasks(nothing) is settled.tasks(nothing)
+
+
+class TestForgetting:
+    """What is asked of young ranges only is forgotten with their days."""
+
+    @pytest.mark.parametrize(("days_ago", "kept"), [(0, True), (1, True), (2, False)])
+    def test_single_tasks_are_known_today_and_yesterday(self, days_ago: int, *, kept: bool) -> None:
+        settled = CostSettled(TODAY, ())
+        end = (TODAY - days_ago + 1) * MICROSECONDS_A_DAY
+        sums = cost_sums(task_spend={("t", None): usd("1")}, first_seen={("A", "m"): 1})
+
+        assert settled.forgetting(sums, end).task_spend == (sums.task_spend if kept else {})
+        assert settled.forgetting(sums, end).first_seen == sums.first_seen
+
+    @pytest.mark.parametrize(("days_ago", "kept"), [(0, True), (29, True), (30, False)])
+    def test_rankings_are_known_for_30_days(self, days_ago: int, *, kept: bool) -> None:
+        settled = ImpactSettled(TODAY, (), *LENGTHS)
+        end = (TODAY - days_ago + 1) * MICROSECONDS_A_DAY
+        one = TaskOutcome("t", "t", None, None, None, Decimal(1), Decimal(1), 0, 0)
+        usual: dict[str, Any] = {"rejected": {}, "oldest": None, "newest": None}
+        sums = ImpactSums(7, 0, **usual, best=(one,), wasted=(one,), lengths=LENGTHS)
+        found = settled.forgetting(sums, end)
+
+        assert (found.best, found.wasted) == (((one,), (one,)) if kept else ((), ()))
+        assert (found.rows, found.lengths) == (7, LENGTHS)
+
+    def test_allocations_forget_nothing(self) -> None:
+        sums = BudgetSums(1, 0, {}, None, None, names={"x": (TODAY - 400, frozenset({"X"}))})
+
+        assert BudgetSettled(TODAY, ()).forgetting(sums, 0) is sums
+
+    def test_what_has_nothing_to_forget_stays_the_same(self) -> None:
+        sums = cost_sums()
+
+        assert CostSettled(TODAY, ()).forgetting(sums, 0) is sums
+
+
+def test_a_ranking_of_which_the_first_went_is_gathered_again() -> None:
+    """And no longer one than there are places."""
+    outcomes = [
+        TaskOutcome(task, task, None, None, None, Decimal(place), Decimal(1), 0, TODAY * MICROSECONDS_A_DAY)
+        for place, task in enumerate("tuvw")
+    ]
+    ranges = [ImpactSums(1, 0, {}, None, None, best=(one,), lengths=LENGTHS) for one in outcomes]
+    settled = ImpactSettled(TODAY, (), *LENGTHS)
+    for each in ranges:
+        settled.add(each)
+    assert [one.task for one in settled.best(ranges)] == ["w", "v"]
+
+    settled.remove(ranges.pop())
+    assert [one.task for one in settled.best(ranges)] == ["v", "u"]
+
+    settled.roll(TODAY + RECENT_DAYS)
+    assert settled.best(ranges) == ()

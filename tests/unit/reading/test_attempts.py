@@ -16,7 +16,7 @@ class Broken:
 
     times = 0
 
-    def break_off(self) -> None:
+    def forget(self) -> None:
         self.times += 1
 
 

@@ -1,0 +1,1 @@
+"""Databases: a connection, read-only transactions on it, and errors in the program's terms."""

@@ -1,0 +1,6 @@
+-- How many rows each of neighbouring ranges has, and the sum of their fingerprints. Ranges are numbered from 1 on; one without
+-- rows is left out.
+select width_bucket(instant, %(starts)s::text[]::timestamptz[]), count(*), sum({fingerprint})
+from ({mapped}) as ledger
+where {condition}
+group by 1

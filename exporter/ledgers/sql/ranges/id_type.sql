@@ -1,2 +1,0 @@
--- The type of the ids: a part of probe.sql.
-pg_typeof((select id from ({rows}) as ledger limit 1))::text

@@ -1,2 +1,0 @@
--- The rows above an id in a range of instants, each with its instant.
-select id, (extract(epoch from least(instant, '9999-12-31Z')) * 1000000)::bigint from ({rows}) as ledger where id > %(floor)s

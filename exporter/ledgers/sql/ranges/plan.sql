@@ -1,2 +1,0 @@
--- How a minute of the ledger would be found.
-explain (format json) select count(*) from ({rows}) as ledger

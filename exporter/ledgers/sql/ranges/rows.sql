@@ -1,2 +1,0 @@
--- The rows of the ledger that meet a condition: a part of state.sql.
-{rows}
