@@ -112,6 +112,7 @@ class Transaction:
         """
         self._connection = connection
         self._deadline = deadline
+        self._until: float | None = None
         self._rewritten = Query(f"select {sql_file('questions/rewritten')}" if watched else "select false", {})
         self._prepares = prepares
         self.number = number
@@ -124,6 +125,7 @@ class Transaction:
             SourceError: the database refused or the connection broke.
         """
         with _translated():
+            self._limit()
             return self._connection.execute(query.encode(), parameters).fetchall()
 
     def hold(self, dialogue: Dialogue[T]) -> T:
@@ -156,6 +158,23 @@ class Transaction:
             )
 
     def _ask(self, queries: Sequence[Query]) -> list[Result]:
+        """Ask queries in one round trip, or one by one where the time for them is limited."""
+        if self._until is None:
+            return self._ask_together(queries)
+        found: list[Result] = []
+        for query in queries:
+            with _translated():
+                self._limit()
+            found += self._ask_together([query])
+        return found
+
+    def _limit(self) -> None:
+        """Let the next query take what is left of the time, where that is limited."""
+        if self._until is not None:
+            milliseconds = max(1, int((self._until - monotonic()) * _MILLISECONDS))
+            self._connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
+
+    def _ask_together(self, queries: Sequence[Query]) -> list[Result]:
         """Ask queries in one round trip. Results arrive whole: the server never waits until they are taken in."""
         cursors: list[psycopg.Cursor[tuple[Any, ...]]] = []
         started = perf_counter()
@@ -180,12 +199,15 @@ class Transaction:
     def savepoint(self, share: float = 1) -> Iterator[None]:
         """Confine a failure: what is read after it is still of the same snapshot.
 
-        A query within may take that share of the time left, so that a slow one leaves some to those who come after.
+        The queries within may take that share of the time left, so that slow ones leave some to those that come after.
         """
         with _translated(), self._connection.transaction():
-            milliseconds = max(1, int((self._deadline - monotonic()) * share * _TIME_FOR_AN_ERROR * _MILLISECONDS))
-            self._connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
-            yield
+            now = monotonic()
+            self._until = now + (self._deadline - now) * share * _TIME_FOR_AN_ERROR
+            try:
+                yield
+            finally:
+                self._until = None
 
 
 class Source:
@@ -241,9 +263,15 @@ class Source:
             finally:
                 self._pinned = None
 
+    def deadline(self) -> float:
+        """Return until when, by the monotonic clock, a reading may last that begins now."""
+        return monotonic() + self._timeout.total_seconds()
+
     @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
-        """Open a REPEATABLE READ, READ ONLY transaction, bounded by the timeout as a whole.
+    def snapshot(self, deadline: float | None = None, share: float = 1) -> Iterator[Transaction]:
+        """Open a REPEATABLE READ, READ ONLY transaction, bounded as a whole: by the timeout, or until a deadline.
+
+        Each query may take that share of the time.
 
         Raises:
             SourceError: the database cannot be reached, refuses, or does not answer in time.
@@ -255,15 +283,14 @@ class Source:
         self._interrupted.clear()
         if self._stopped.is_set():
             raise Stopped(f"source {self.name}: the program ends")
-        seconds = self._timeout.total_seconds()
-        deadline = monotonic() + seconds
-        watch = threading.Timer(seconds, self.interrupt)
+        deadline = self.deadline() if deadline is None else deadline
+        watch = threading.Timer(max(0, deadline - monotonic()), self.interrupt)
         watch.daemon = True
         watch.start()
         try:
             with _translated(self.name, self._interrupted, self._timeout):
                 with contextlib.ExitStack() as transaction:
-                    connection = self._begin(transaction)
+                    connection = self._begin(transaction, deadline, share)
                     running = Transaction(
                         connection, deadline, self._number, watched=self._watched, prepares=self._prepares
                     )
@@ -286,26 +313,31 @@ class Source:
         connection = self._connection
         return connection is None or connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
-    def _begin(self, transaction: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
+    def _begin(
+        self, transaction: contextlib.ExitStack, deadline: float, share: float
+    ) -> psycopg.Connection[tuple[Any, ...]]:
         """Begin a transaction that ends with the stack; a kept connection that has died meanwhile is replaced.
 
         Servers, poolers and firewalls end idle connections: that is no outage.
         """
         kept = self._connection is not None
         try:
-            return self._begin_once(transaction)
+            return self._begin_once(transaction, deadline, share)
         except psycopg.OperationalError:
             if not kept or self._interrupted.is_set():
                 raise
             self.close()
-            return self._begin_once(transaction)
+            return self._begin_once(transaction, deadline, share)
 
-    def _begin_once(self, transaction: contextlib.ExitStack) -> psycopg.Connection[tuple[Any, ...]]:
+    def _begin_once(
+        self, transaction: contextlib.ExitStack, deadline: float, share: float
+    ) -> psycopg.Connection[tuple[Any, ...]]:
         connection = self._connected()
         timeout = int(self._timeout.total_seconds() * _MILLISECONDS)
+        seconds = (deadline - monotonic()) * share * _TIME_FOR_AN_ERROR
         settings = {
             **self._pinned_settings,
-            "statement_timeout": str(timeout),
+            "statement_timeout": str(max(1, int(seconds * _MILLISECONDS))),
             "lock_timeout": str(min(timeout // 2, _LOCK_MILLISECONDS)),
             "idle_in_transaction_session_timeout": str(2 * timeout),
         }
@@ -350,8 +382,13 @@ class Source:
             for kind in ("text", "varchar", "bpchar", "name"):
                 adapters.register_loader(kind, _LenientTextLoader)
                 adapters.register_loader(kind, _LenientTextBinaryLoader)
-        found = connection.execute("select count(*) from pg_proc where proname = 'pg_relation_filenode'").fetchone()
-        self._watched = bool(found and found[0])
+        milliseconds = str(int(self._timeout.total_seconds() * _MILLISECONDS))
+        with connection.pipeline():
+            connection.execute(_BEGIN)
+            connection.execute("select set_config('statement_timeout', %s, true)", (milliseconds,))
+            found = connection.execute("select count(*) from pg_proc where proname = 'pg_relation_filenode'")
+            connection.execute(b"commit")
+        self._watched = found.fetchone() != (0,)
         self._pinned_settings = PINNED | (PINNED_ON_POSTGRESQL if self._watched else {})
 
     def rest(self, seconds: float) -> None:

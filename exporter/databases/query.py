@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -39,10 +39,25 @@ def sql_file(name: str) -> str:
     return resources.files("exporter.ledgers").joinpath(f"sql/{name}.sql").read_text(encoding="utf-8")
 
 
+_AMOUNTS = {"cost_usd", "impact_score", "allocated_usd", "spent_usd"}
+_AS_TEXT = (
+    "case when pg_typeof({0})::text in ('real', 'double precision') then ({0})::text else ({0})::numeric::text end"
+)
+
+
+def escaped(expressions: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the expressions of columns as they stand in a query; those of amounts as exact text.
+
+    Cast to numeric, a floating-point number keeps 15 digits at most, and a `real` six; its shortest text has them all. Other
+    types are cast to numeric first: the text of `money` is no number.
+    """
+    found = {column: expression.replace("%", "%%") for column, expression in expressions}
+    return {column: _AS_TEXT.format(text) if column in _AMOUNTS else text for column, text in found.items()}
+
+
 @cache
 def _compose(name: str, rows: str, relation: str, expressions: tuple[tuple[str, str], ...], span: str) -> str:
-    escaped = {column: expression.replace("%", "%%") for column, expression in expressions}
-    mapped = sql_file(rows).format(relation=relation.replace("%", "%%"), span=span, **escaped)
+    mapped = sql_file(rows).format(relation=relation.replace("%", "%%"), span=span, **escaped(expressions))
     return sql_file(name).format(rows=mapped)
 
 

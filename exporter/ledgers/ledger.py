@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
-from exporter.databases.query import Dialogue, Query, Result, compose, sql_file
+from exporter.databases.query import Dialogue, Query, Result, compose, escaped, sql_file
 from exporter.errors import SourceError
 from exporter.ledgers import span
 from exporter.ledgers.question import Question
@@ -216,9 +216,9 @@ class Ledger(ABC, Generic[C, R, P]):
     def mapped(self, version: str = "null::text") -> str:
         """Return the ledger in its reference columns, as the configuration maps them."""
         mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        escaped = {column: text.replace("%", "%%") for column, text in mapping.expressions.items()}
         relation = mapping.relation.replace("%", "%%")
-        return sql_file(f"{self.name}/mapped").format(relation=relation, version=version, **escaped)
+        columns = escaped(mapping.expressions.items())
+        return sql_file(f"{self.name}/mapped").format(relation=relation, version=version, **columns)
 
     def _question(
         self, name: str, condition: str, parameters: Mapping[str, object], *, is_repeated: bool = False

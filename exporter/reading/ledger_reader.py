@@ -6,28 +6,21 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from exporter.databases.query import Dialogue, Result, ask, given, together
-from exporter.ledgers.ledger import Abilities, Ledger, state_of
+from exporter.databases.query import Dialogue
+from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.parts import WINDOWS, Part
 from exporter.parts.days import MICROSECONDS_A_DAY, first_day
 from exporter.parts.range_sums import CostSums, instants
-from exporter.parts.ranges import BEGINNING, END, Range
+from exporter.parts.ranges import BEGINNING, END
 from exporter.parts.tasks import TaskSet
-from exporter.reading import change_finder
-from exporter.reading.hints import Hints
-from exporter.reading.late_ids import LateIds
-from exporter.reading.lateness import Lateness
+from exporter.reading.corrections import correct
+from exporter.reading.first_read import first_read
 from exporter.reading.ledger_refresh import LedgerRefresh
 from exporter.reading.loaded import Loaded
-from exporter.reading.newest_range import NewestRange, newest_end, newest_start
-from exporter.reading.pieces import Piece, Pieces
-from exporter.reading.seen_instants import SeenInstants
-from exporter.reading.settled_ranges import SettledRanges
+from exporter.reading.pieces import Pieces
 from exporter.reading.tuning import Tuning
-from exporter.reading.updates import Updates
-from exporter.reading.verifier import Findings, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -162,51 +155,13 @@ class LedgerReader:
         ):
             loaded = None
         if loaded is None:
-            self.loaded = yield from self._begin(question, connection)
+            self.loaded = yield from first_read(self.ledger, self._tuning, self._able, question, connection)
+            self.rows_read += self.loaded.newest.sums.rows + self.loaded.future.sums.rows
         else:
             refresh = LedgerRefresh(self.ledger, self._tuning, self._able, loaded, question)
             self.rows_read += yield from refresh.run(connection)
             loaded.connection = connection
         return self._part(question)
-
-    def _begin(self, question: Question, connection: int) -> Dialogue[Loaded[Any]]:
-        ledger, tuning, able, end = self.ledger, self._tuning, self._able, newest_end(question)
-        answer, (cut,) = yield [ledger.state(able), ledger.newest(Span(BEGINNING, end), tuning.newest_rows)]
-        state = state_of(answer, ledger.name)
-        start = newest_start(cut, question, tuning, of_days=not ledger.split_at_midnight)
-        updates = Updates(tuning, question.microseconds) if able.updates_indexed else None
-        ids = None if state.largest_id is None else LateIds(state.largest_id, tuning)
-        newest: Dialogue[Any] = self._pieces.read(Span(start, end), question, able, tuning.piece_rows)
-        future: Dialogue[Any] = ask(ledger.all_rows_of(Span(end, END), question, able))
-        updated: Dialogue[Any] = (
-            given(None) if updates is None else change_finder.all_changed(ledger, updates.since, tuning)
-        )
-        piece, (rows,), changed = yield from together([newest, future, updated])
-        late: Result = []
-        if ids is not None:
-            (late,) = yield [ledger.late(ids.floor, piece.where, ids.most)]
-            ids.learn(late)
-        if updates is not None:
-            updates.take_in([], changed, question.microseconds)
-        settled = SettledRanges(ledger, tuning, question.today, piece.where.start)
-        seen = SeenInstants(piece.where.start)
-        seen.see(piece.where.start, end, [row[1] for row in piece.rows])
-        self.rows_read += len(piece.rows) + len(rows)
-        return Loaded(
-            question=question,
-            connection=connection,
-            fingerprint=able.fingerprint,
-            state=state,
-            newest=NewestRange(piece.where, ledger.sums(piece.rows, piece.where, question)),
-            future=Range.of(end, END, ledger.sums(rows, Span(end, END), question), question.now.timestamp()),
-            settled=settled,
-            verifier=Verifier(ledger, tuning),
-            ids=ids,
-            updates=updates,
-            seen=seen,
-            lateness=Lateness(tuning),
-            hints=Hints(tuning),
-        )
 
     def _part(self, question: Question) -> Part:
         loaded = self.loaded
@@ -254,31 +209,9 @@ class LedgerReader:
             return 0
         cycles = loaded.verifier.cycles
         findings = yield from loaded.verifier.step(loaded.settled.tiling, loaded.question, self._able)
-        self._correct(loaded, findings)
+        corrections, rows = correct(self.ledger, loaded, findings)
+        self.corrections += corrections
+        self.rows_read += rows
         if loaded.verifier.cycles > cycles:
             loaded.hints.end_cycle(loaded.question.now.timestamp(), is_clean=loaded.verifier.is_clean)
         return findings.rows
-
-    def _correct(self, loaded: Loaded[Any], findings: Findings[Any]) -> None:
-        settled, question = loaded.settled, loaded.question
-        now = question.now.timestamp()
-        for each in findings.same:
-            each.verified = now
-        for each, piece in findings.different:
-            is_same = self._is_as_read(loaded, each, piece)
-            loaded.dirty |= settled.put_piece(each, piece, question)
-            if loaded.ids is not None:
-                loaded.ids.settle(((row[0], row[1]) for row in piece.rows), piece.where)
-            loaded.seen.see(piece.where.start, piece.where.end, [row[1] for row in piece.rows])
-            self.corrections += not is_same
-            loaded.verifier.note(corrected=not is_same)
-            self.rows_read += len(piece.rows)
-        settled.join(settled.still_known(findings.same), settled.settling_from(question))
-
-    def _is_as_read(self, loaded: Loaded[Any], each: Range[Any], piece: Piece) -> bool:
-        """Tell whether rows say what is known of their range, but for late ones that the next refresh would have added."""
-        if piece.where.start > each.start:
-            return False
-        ids = loaded.ids
-        rows = piece.rows if ids is None else [row for row in piece.rows if ids.knows(row[0])]
-        return bool(self.ledger.sums(rows, piece.where, loaded.question).says() == each.full_sums().says())

@@ -645,7 +645,7 @@ class TestServers:
         said = [one["message"] for one in found.findings("ok")]
         assert "CockroachDB CCL v23.2.3, as role reader" in said
         assert "9 columns are there, and can be cast; their types this server does not tell" in said
-        assert "17 queries are valid here" in said
+        assert sum(line.endswith("queries are valid here") for line in said) == 3  # one for each ledger
         assert (reconciled.returncode, reconciled.stderr) == (0, "")
         assert reconciled.stdout.endswith("figures compared, no difference.\n")
 

@@ -121,8 +121,8 @@ class TestEngine:
     @pytest.mark.usefixtures("history")
     def test_a_row_that_it_loses_is_found(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The last of what it reads of every range."""
-        part = Cost._part  # noqa: SLF001
-        monkeypatch.setattr(Cost, "_part", lambda self, rows, *others, **named: part(self, rows[:-1], *others, **named))
+        sums = Cost._sums  # noqa: SLF001
+        monkeypatch.setattr(Cost, "_sums", lambda self, rows, *others: sums(self, rows[:-1], *others))
         (comparison,) = in_process(config)
 
         different = {compared.key[0] for compared in comparison.of_verdict(Verdict.DIFFERENT)}

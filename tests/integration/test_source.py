@@ -19,12 +19,15 @@ from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
+from exporter.databases import query
 from exporter.databases.postgresql import Source, Transaction
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
 from exporter.ledgers.question import Question
+from exporter.ledgers.span import Span
 from exporter.names.families import Families
 from exporter.parts import CostPart, TaskNumbers
+from exporter.parts.ranges import BEGINNING, END
 from tests.support import postgres
 from tests.support.example_rows import NOON
 from tests.support.sources import ALL_LEDGERS, PLENTY, ask, refresh_once, refused, source, up
@@ -167,7 +170,7 @@ class TestTimeouts:
             settings = {name: int(value) for name, value in ask(opened, question)}
 
         assert settings == {
-            "statement_timeout": 7000,
+            "statement_timeout": pytest.approx(6300, abs=300),
             "lock_timeout": 500,
             "idle_in_transaction_session_timeout": 14000,
         }
@@ -441,6 +444,40 @@ class TestOddDatabases:
         ((key, _, spend),) = part.spend.rows()
         assert key == ("Codex", "{m}%s", "100% {q}")
         assert spend.usd == 50
+
+    @pytest.mark.parametrize(
+        ("kind", "booked", "usd"),
+        [
+            ("numeric", "0.1", "0.1"),
+            ("numeric(9, 4)", "12345.67", "12345.67"),
+            ("real", "12345.67", "12345.67"),
+            ("double precision", "0.1", "0.1"),
+            ("double precision", "1234567.8901234567", "1234567.8901234567"),
+            ("money", "$1,234.50", "1234.5"),
+            ("bigint", "7", "7"),
+            ("text", " 1.50 ", "1.5"),
+            ("jsonb", "1.25", "1.25"),
+        ],
+    )
+    def test_amounts_of_any_type_are_exact(
+        self, database: str, platform: psycopg.Connection[Any], kind: str, booked: str, usd: str
+    ) -> None:
+        """As rows and added up by the database: a floating-point number is its shortest text, and nothing is rounded."""
+        platform.execute(f"alter table cost_ledger alter cost_usd type {kind} using null")
+        platform.execute(
+            f"insert into cost_ledger (id, created_at, provider, cost_usd) values (1, %s, 'codex', %s::{kind})",
+            [NOON, booked],
+        )
+        with source(database) as opened, opened.snapshot() as transaction:
+            whole = read_charges(transaction, COST)
+            made = cost.Cost(COST, ANY, TaskNumbers())
+            able = transaction.hold(made.probe(QUESTION))
+            where = Span(BEGINNING, END)
+            (rows,) = transaction.hold(query.ask(made.all_rows_of(where, QUESTION, able)))
+            sums = made.sums(rows, where, QUESTION)
+
+        assert [spend.usd for _, _, spend in whole.spend.rows()] == [Decimal(usd)]
+        assert [spend.usd for _, _, spend in sums.spend] == [Decimal(usd)]
 
     def test_a_relation_may_have_any_name(self, database: str, platform: psycopg.Connection[Any]) -> None:
         platform.execute(CHARGE, ("codex", "q", 5))

@@ -54,7 +54,7 @@ class Engine(Product):
 
     def piece(self, ledger: str) -> PieceSize:
         """The size of the pieces in which a ledger of the first source is loaded."""
-        return self._refresh.readers.databases["shard0"].sizes[ledger]  # type: ignore[index]
+        return self._refresh.readers.databases["shard0"].loader.sizes[ledger]  # type: ignore[index]
 
     def rows_of_a_refresh(self, now: datetime) -> dict[str, int]:
         """Refresh; return how many rows of each ledger were read."""

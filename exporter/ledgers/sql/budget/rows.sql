@@ -10,8 +10,8 @@ select
 from (
     select
         ({day})::date as calendar_day,
-        ({allocated_usd})::text::numeric as allocated,
-        ({spent_usd})::text::numeric as spent,
+        ({allocated_usd})::numeric as allocated,
+        ({spent_usd})::numeric as spent,
         ({quest_id})::text as quest,
         ({quest_name})::text as name
     from {relation}

@@ -15,7 +15,7 @@ from (
     select
         ({id}) as id,
         ({created_at})::timestamptz as instant,
-        ({cost_usd})::text::numeric as cost,
+        ({cost_usd})::numeric as cost,
         ({provider})::text as provider,
         ({model})::text as model,
         ({task_id})::text as task,
