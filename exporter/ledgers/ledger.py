@@ -299,7 +299,8 @@ class Ledger(ABC, Generic[C, R, P]):
             return able
         answers: list[Result] = yield [self._kind(), *self._plans(question)]
         (((has_versions, counts),), size, _, *judged, _) = answers
-        able = replace(able, fingerprint="version" if has_versions else "hash", counts=counts)
+        # A row may enter a view by an update, with an id of long ago; so may one of a relation on another machine.
+        able = replace(able, fingerprint="version" if has_versions else "hash", counts=counts, ids=able.ids and counts)
         return able.judged(*(answer[0][0][0]["Plan"] for answer in (size, *judged)))
 
     def _kind(self) -> Query:

@@ -67,7 +67,7 @@ def counted(ledger: Ledger[Any, R, Any], loaded: Loaded[R], question: Question, 
     """Count the rows of the ranges in which late ones are to be expected, where no ids tell of them."""
     if loaded.ids is not None:
         return Counted(set(), loaded.turn)
-    look_back = _look_back(loaded, question, tuning)
+    look_back = _look_back(loaded, tuning)
     turn, reached = _turn(loaded, question, tuning, len(look_back))
     runs = [run for run in (look_back, turn) if run]
     if not runs:
@@ -77,9 +77,9 @@ def counted(ledger: Ledger[Any, R, Any], loaded: Loaded[R], question: Question, 
     return Counted(different, reached)
 
 
-def _look_back(loaded: Loaded[R], question: Question, tuning: Tuning) -> list[Range[R]]:
-    """Return the newest settled ranges, as far back as rows come late, in order of time."""
-    since = question.microseconds - int(loaded.lateness.look_back_seconds() * 1_000_000)
+def _look_back(loaded: Loaded[R], tuning: Tuning) -> list[Range[R]]:
+    """Return the newest settled ranges, as far back from the last refresh as rows come late, in order of time."""
+    since = loaded.question.microseconds - int(loaded.lateness.look_back_seconds() * 1_000_000)
     found: list[Range[R]] = []
     rows = 0
     for each in reversed(loaded.settled.tiling):

@@ -22,12 +22,12 @@ from exporter.parts import WINDOWS
 from exporter.publishing.snapshot import Reload
 from tests.oracle import Key, Options, samples
 from tests.support import postgres
-from tests.support.bookings import RELATIONS, Books, write
+from tests.support.bookings import RELATIONS, VIEWS, Books, Kind, write
 from tests.support.comparison import check, differences, figures, value
 from tests.support.engine import Engine, broken_off, corrections
 from tests.support.example_rows import NOON, SOON, ago, charge, history, outcome
 from tests.support.product import configuration
-from tests.support.sizes import sizes, small
+from tests.support.sizes import SMALL, sizes, small
 
 EXPORTER = "ledger-exporter/%"
 
@@ -56,6 +56,7 @@ ledgers = st.sampled_from(["cost", "cost", "impact"])
 places = st.integers(0, 60)
 sessions = st.integers(0, 2)
 few = st.integers(1, 7)
+LOOK_BACK = SMALL.look_back_min_seconds - 1
 
 
 class History(RuleBasedStateMachine):
@@ -71,21 +72,30 @@ class History(RuleBasedStateMachine):
         self.unsafe: set[int] = set()
         self.counters: dict[Key, float] = {}
         self.saved = False
+        self.uncommitted: dict[int, list[tuple[str, object]]] = {}
 
-    @initialize(cache=st.sampled_from([1, 1, 50]), updates=st.sampled_from([1000, 1000, 5]), data=st.data())
-    def begin(self, cache: int, updates: int, data: st.DataObject) -> None:
+    @initialize(
+        kind=st.sampled_from(["tables", "tables", "text ids", "views"]),
+        cache=st.sampled_from([1, 1, 50]),
+        updates=st.sampled_from([1000, 1000, 5]),
+        data=st.data(),
+    )
+    def begin(self, kind: Kind, cache: int, updates: int, data: st.DataObject) -> None:
         """Fill some ledgers, and load them."""
-        self.sizes = small(max_updates=updates)
+        self.kind: Kind = kind
+        more = {} if kind == "tables" else {"look_back_rows": 1000}  # as many as are booked in the look-back
+        self.sizes = small(max_updates=updates, **more)
         self.sizes.__enter__()
         self.updates = updates
         self.cache = cache
         self.name, self.other = self.server.create_database(), self.server.create_database()
         self.dsn = self.server.dsn(self.name)
-        self.books = Books(self.dsn, cache=cache)
+        self.books = Books(self.dsn, cache=cache, kind=kind)
         for ledger in ("cost", "impact"):
             for _ in range(data.draw(st.integers(0, 6))):
-                self._book(data, ledger, None)
-        self.engine = Engine([self.dsn])
+                self.books.book(ledger, [self._row(data, ledger) for _ in range(data.draw(few))])
+        self.options = Options(relations=VIEWS) if kind == "views" else Options()
+        self.engine = Engine([self.dsn], self.options)
         self.refresh()
 
     def teardown(self) -> None:
@@ -122,8 +132,24 @@ class History(RuleBasedStateMachine):
         layer = draw(st.sampled_from(["Agora", "Forge"]))
         return (at, self.now, task, "A title", quest, layer, draw(tokens), usd, draw(scores))
 
-    def _book(self, data: st.DataObject, ledger: str, session: int | None) -> None:
-        self.books.book(ledger, [self._row(data, ledger) for _ in range(data.draw(few))], session)
+    def _book(self, ledger: str, rows: list[tuple[object, ...]], session: int | None) -> None:
+        self.books.book(ledger, rows, session)
+        booked = [(ledger, row[0]) for row in rows]
+        if session is None:
+            self._is_now_inexact(if_=not self._are_promised(booked))
+        else:
+            self.uncommitted.setdefault(session, []).extend(booked)
+
+    def _are_promised(self, booked: list[tuple[str, object]]) -> bool:
+        """Tell whether the next refresh sees rows: without ordered ids, those of the look-back, of now and of tomorrow."""
+        return self.kind == "tables" or all(self._is_within_look_back(ledger, at) for ledger, at in booked)
+
+    def _is_within_look_back(self, ledger: str, at: object) -> bool:
+        loaded = self.engine.reader(ledger).loaded
+        if loaded is None or at in ("infinity", "-infinity"):
+            return True
+        oldest = loaded.question.now - timedelta(seconds=LOOK_BACK)
+        return isinstance(at, datetime) and oldest <= at < self.now + timedelta(1)
 
     def _is_now_inexact(self, *, if_: bool = True) -> None:
         self.exact = self.exact and not if_
@@ -135,26 +161,43 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data(), ledger=ledgers)
     def book(self, data: st.DataObject, ledger: str) -> None:
         """Rows of any date are booked."""
-        self._book(data, ledger, None)
+        self._book(ledger, [self._row(data, ledger) for _ in range(data.draw(few))], None)
         self._is_now_inexact(if_=self.cache > 1)
+
+    @rule(first=ages, step=st.sampled_from([0, 1, 60, 7 * HOUR]), count=st.integers(10, 40))
+    def book_a_burst(self, first: int | str, step: int, count: int) -> None:
+        """Very many charges come at once, late ones too."""
+        base = self._at(first)
+        instants = [base - timedelta(seconds=step * n) if isinstance(base, datetime) else base for n in range(count)]
+        rows = [(at, "glm", "m1", f"t{n % 7}", "q1", 10, 10, self._usd("1")) for n, at in enumerate(instants)]
+        self._book("cost", rows, None)
+        self._is_now_inexact(if_=self.cache > 1)
+
+    @rule(ledger=ledgers, places=st.lists(places, min_size=1, max_size=10))
+    def touch(self, ledger: str, places: list[int]) -> None:
+        """A column that no figure knows is updated, in some rows."""
+        self.serial += 1
+        for place in places:
+            self.books.change(ledger, place, note=f"seen {self.serial}")
 
     @rule(data=st.data(), ledger=ledgers, session=sessions)
     def book_openly(self, data: st.DataObject, ledger: str, session: int) -> None:
         """Rows are booked in a transaction that stays open."""
-        self._book(data, ledger, session)
+        self._book(ledger, [self._row(data, ledger) for _ in range(data.draw(few))], session)
         self._is_now_inexact(if_=self.cache > 1)
 
     @rule(session=sessions)
     def commit(self, session: int) -> None:
         """A transaction ends."""
         self.books.session(session).commit()
-        self._is_now_inexact(if_=session in self.unsafe)
+        self._is_now_inexact(if_=session in self.unsafe or not self._are_promised(self.uncommitted.pop(session, [])))
         self.unsafe.discard(session)
 
     @rule(session=sessions)
     def roll_back(self, session: int) -> None:
         """A transaction ends, and was for nothing."""
         self.books.session(session).rollback()
+        self.uncommitted.pop(session, None)
         self.unsafe.discard(session)
 
     @rule(place=places, score=scores, lasted=st.sampled_from([0, 0, 1, 60, 1800]))
@@ -267,10 +310,11 @@ class History(RuleBasedStateMachine):
                 connection.execute(
                     sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new))
                 )
-        self.books = Books(self.dsn, cache=self.cache)
+        self.books = Books(self.dsn, cache=self.cache, kind=self.kind)
         self.saved = False
+        self.uncommitted = {}
         for ledger in ("cost", "impact"):
-            self._book(data, ledger, None)
+            self.books.book(ledger, [self._row(data, ledger) for _ in range(data.draw(few))])
         self._is_reset()
 
     # Time
@@ -301,7 +345,7 @@ class History(RuleBasedStateMachine):
         self._check_counters(published)
         self.engine.check_tiling()
         if self.exact:
-            check([self.dsn], self.now, published)
+            check([self.dsn], self.now, published, self.options)
 
     @rule()
     def walk_a_little(self) -> None:
@@ -330,7 +374,7 @@ class History(RuleBasedStateMachine):
         """A quiet time, in which all is verified: everything is right."""
         published = self.engine.walked(self.now)
         self._check_counters(published)
-        check([self.dsn], self.now, published)
+        check([self.dsn], self.now, published, self.options)
         self.engine.check_tiling()
         self.engine.check_parts(self.now)
         self.exact = self.cache == 1
@@ -350,7 +394,7 @@ steps = settings(
 
 
 def test_any_history(server: postgres.Server) -> None:
-    """Bookings, edits, deletions, moves, open transactions, truncation, restores, swapped servers, clocks set back."""
+    """Bookings, bursts, edits, moves, open transactions, restores, swapped servers, clocks set back; with and without ids."""
 
     class Machine(History):
         pass

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import psycopg
 from psycopg import sql
@@ -25,21 +25,33 @@ COLUMNS = {
 INSTANTS = {"cost": "created_at", "impact": "created_at", "budget": "day"}
 
 Row = Sequence[object]
+Kind = Literal["tables", "text ids", "views"]
+"""Tables with ids that count up, tables whose ids are random texts, or views of tables, each with the suffix `_view`."""
+VIEWS = {ledger: f"{relation}_view" for ledger, relation in RELATIONS.items()}
 
 
 class Books:
     """The three ledgers of a database, in the reference schema, and the sessions that book in them."""
 
-    def __init__(self, dsn: str, *, cache: int = 1) -> None:
+    def __init__(self, dsn: str, *, cache: int = 1, kind: Kind = "tables") -> None:
         """Make the ledgers anew, empty. `cache` is how many ids a session takes from a sequence at once."""
         self.dsn = dsn
+        self._kind = kind
         self._main = psycopg.connect(dsn, autocommit=True)
         self._sessions: dict[int, psycopg.Connection[Any]] = {}
         for relation in RELATIONS.values():
-            self._main.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(relation)))
+            self._main.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(relation)))
         self._main.execute(SCHEMA.read_text())
         for ledger in ("cost", "impact"):
             self._run("alter table {relation} alter column id set cache {cache}", ledger, cache=sql.Literal(cache))
+            self._run("alter table {relation} add column note text", ledger)
+            if kind == "text ids":
+                self._run("alter table {relation} alter column id drop identity", ledger)
+                self._run("alter table {relation} alter column id type text", ledger)
+                self._run("alter table {relation} alter column id set default gen_random_uuid()", ledger)
+        if kind == "views":
+            for ledger, view in VIEWS.items():
+                self._run("create view {view} as select * from {relation}", ledger, view=sql.Identifier(view))
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +135,7 @@ class Books:
             kept = sql.Identifier(f"{relation}_kept")
             self._run("truncate {relation}", ledger)
             self._run("insert into {relation} select * from {kept}", ledger, kept=kept)
-            if ledger != "budget":
+            if ledger != "budget" and self._kind != "text ids":
                 self._run(
                     "select setval(pg_get_serial_sequence({name}, 'id'), coalesce(max(id), 0) + 1, false) from {relation}",
                     ledger,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import Key, Samples, as_float, samples
+from tests.oracle import Key, Options, Samples, as_float, samples
 from tests.support.exporter_process import Samples as Scrape
 from tests.support.exporter_process import sample
 
@@ -65,9 +65,9 @@ def figures(published: dict[Key, Any]) -> dict[Key, Any]:
     }
 
 
-def check(dsns: list[str], now: datetime, published: dict[Key, float]) -> None:
+def check(dsns: list[str], now: datetime, published: dict[Key, float], options: Options | None = None) -> None:
     """Check that each sample is what the oracle says of the ledgers as they are."""
-    expected: Samples = figures(samples(dsns, now))
+    expected: Samples = figures(samples(dsns, now, options or Options()))
     found = differences(expected, figures(published))
     if found:
         pytest.fail(f"{len(found)} of {len(expected)}:\n" + "\n".join(found[:12]), pytrace=False)
