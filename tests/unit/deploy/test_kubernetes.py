@@ -333,12 +333,12 @@ class TestWiring:
 
     @staticmethod
     @each_whole
-    def test_the_job_is_called_as_in_the_rules(folder: str) -> None:
+    def test_the_job_is_called_as_in_the_configuration_of_prometheus(folder: str) -> None:
         """Prometheus' job is the value of a label of the Service."""
         label = the(built(folder, "ServiceMonitor"))["spec"]["jobLabel"]
-        jobs = set(re.findall(r'job="([^"]+)"', "".join(file.read_text() for file in RULES.glob("*.yml"))))
+        (job,) = re.findall(r"job_name: (ledger-\S+)", (RULES.parent / "prometheus.yml").read_text())
 
-        assert jobs <= {the(built(folder, "Service"))["metadata"]["labels"][label]}
+        assert the(built(folder, "Service"))["metadata"]["labels"][label] == job
 
     @staticmethod
     @each_whole
