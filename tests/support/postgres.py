@@ -60,6 +60,9 @@ SETTINGS = {
 }
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by `mkdtemp`
+ROOM_BYTES = 4 * 2**30
+
 SERVERS = [pytest.param("pg18"), pytest.param("pg15", marks=pytest.mark.tools)]
 """The parameters of a fixture that tests run on each server in turn."""
 
@@ -233,15 +236,23 @@ def replicate(primary: Server, settings: Mapping[str, object] = MappingProxyType
 
 
 def _own_folder() -> Path:
-    """A new folder that the server's account may use."""
+    """A new folder that the server's account may use: in memory where there is room, as a database is copied for most tests."""
     account = _account()
-    usual = Path(tempfile.gettempdir()).resolve()
+    usual = MEMORY if _has_room(MEMORY) else Path(tempfile.gettempdir()).resolve()
     is_closed = account and not all(each.stat().st_mode & stat.S_IXOTH for each in (usual, *usual.parents))
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if is_closed else usual))  # noqa: S108 - root's alone
     if account:
         directory.chmod(0o755)
         os.chown(directory, account["user"], account["group"])
     return directory
+
+
+def _has_room(folder: Path) -> bool:
+    """Tell whether a folder can be written to, may hold programs, and has room for many databases."""
+    if not os.access(folder, os.W_OK):
+        return False
+    found = os.statvfs(folder)
+    return not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= ROOM_BYTES
 
 
 def _launch(programs: Path, directory: Path, settings: Mapping[str, object]) -> Server:

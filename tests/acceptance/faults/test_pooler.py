@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -64,9 +65,19 @@ def folder(server: postgres.Server) -> Iterator[Path]:
     shutil.rmtree(found)
 
 
+def settings_of(application: psycopg.Connection[Any]) -> dict[str, str]:
+    """The settings of the session that an application was given, but for those that are each client's own."""
+    own = ("application_name", "client_encoding")
+    found = application.execute("select name, setting from pg_settings where name <> all (%s)", [list(own)])
+    return dict(found.fetchall())
+
+
 @pytest.mark.tools
 def test_a_pooler_between(server: postgres.Server, folder: Path, tmp_path: Path) -> None:
-    """Figures are right while transactions change servers, and again after the pooler was restarted."""
+    """Figures are right while transactions change servers, and again after the pooler was restarted.
+
+    An application that shares the server connections finds the settings of its sessions untouched.
+    """
     database = furnish(server)
     with psycopg.connect(server.dsn(), autocommit=True) as operator:
         rules = server.directory / "data" / "pg_hba.conf"
@@ -84,9 +95,11 @@ def test_a_pooler_between(server: postgres.Server, folder: Path, tmp_path: Path)
         is_up(exporter)
         with psycopg.connect(server.dsn(database), autocommit=True) as platform:
             others = [psycopg.connect(f"host=127.0.0.1 port={port} user={ROLE} dbname={database}") for _ in range(3)]
+            with psycopg.connect(server.dsn(database), user=ROLE) as direct:
+                untouched = settings_of(direct)
             for round_ in range(4):
                 for other in others:  # each holds a server connection for a moment: the exporter gets another one
-                    other.execute("select 1")
+                    assert settings_of(other) == untouched
                 platform.execute(
                     "insert into cost_ledger (id, created_at, provider, cost_usd) values (%s, now(), 'glm', 1)",
                     [900 + round_],
