@@ -14,7 +14,7 @@ from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from exporter import __version__, yaml_file
 from exporter.config import Section
@@ -78,17 +78,12 @@ def load(path: Path | None) -> ClientConfig:
     """
     if path is None:
         return ClientConfig()
-    document = yaml_file.parse(yaml_file.read(path), str(path), ClientConfig.model_fields, may_be_empty=True)
-    problems: list[yaml_file.Problem] = [(place, "is given twice") for place in document.twice]
-    config = None
-    try:
-        config = ClientConfig.model_validate(document.data)
-    except ValidationError as error:
-        problems += yaml_file.problems(
-            error, _allowed_keys, lambda place: "password" in place or "credentials" in place
-        )
-    if config is None or problems:
-        raise document.error(problems)
+    config, _ = yaml_file.parse(
+        yaml_file.read(path),
+        str(path),
+        ClientConfig,
+        is_secret=lambda place: "password" in place or "credentials" in place,
+    )
     return _within(path.parent, config)
 
 
@@ -101,15 +96,6 @@ def _within(folder: Path, section: S) -> S:
         elif isinstance(value, Section):
             changes[key] = _within(folder, value)
     return section.model_copy(update=changes)
-
-
-def _allowed_keys(place: yaml_file.Place) -> list[str]:
-    sections: dict[str, type[Section]] = {
-        "basic_auth": BasicAuth,
-        "authorization": Authorization,
-        "tls_config": TlsConfig,
-    }
-    return list((sections.get(str(place[0]), ClientConfig) if place else ClientConfig).model_fields)
 
 
 class Client:

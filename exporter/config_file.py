@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from exporter import yaml_file
-from exporter.config import Config, ProviderPattern, SourceConfig, ThresholdsConfig
+from exporter.config import Config, SourceConfig, ThresholdsConfig
 from exporter.yaml_file import Place, Problem
 
 
@@ -30,35 +30,17 @@ def parse(text: str, file: str = "<config>", environment: Mapping[str, str] | No
         ConfigError: with every problem found.
     """
     environment = os.environ if environment is None else environment
-    document = yaml_file.parse(text, file, Config.model_fields)
-    data = document.data
-    config = None
-    problems: list[Problem] = [(place, "is given twice") for place in document.twice]
-    problems += _unknown_sources(data) + _source_problems(data, environment) + _threshold_problems(data)
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        problems += yaml_file.problems(error, _allowed_keys, _secret)
-    if config is None or problems:
-        raise document.error(problems)
+
+    def further(data: dict[str, Any]) -> list[Problem]:
+        return _unknown_sources(data) + _source_problems(data, environment) + _threshold_problems(data)
+
+    config, _ = yaml_file.parse(text, file, Config, is_secret=_is_secret, further=further)
     return config
 
 
-def _secret(place: Place) -> bool:
+def _is_secret(place: Place) -> bool:
     """Tell whether a place may hold a secret, in its place or not."""
     return place[:1] == ("sources",)
-
-
-def _allowed_keys(place: Place) -> list[str]:
-    """Return the keys a mapping of the configuration may have, in the order of the reference."""
-    model: Any = Config
-    for step in place:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-        elif model is Config and step in {"sources", "providers"}:
-            model = SourceConfig if step == "sources" else ProviderPattern
-    return list(model.model_fields)
 
 
 def _unknown_sources(data: dict[str, Any]) -> list[Problem]:

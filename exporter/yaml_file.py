@@ -1,4 +1,4 @@
-"""YAML files with their lines: one document, where everything in it stands, and messages that say so."""
+"""The one reader of YAML files: text to a checked model, and every problem with its file, line and key."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from exporter.errors import ConfigError
 
 Place = tuple[str | int, ...]
 """The path to a value: keys and positions."""
 Problem = tuple[Place, str]
+M = TypeVar("M", bound=BaseModel)
 _PERHAPS_SECRET = re.compile(r"([:=@]|\$2[aby]\$).*", re.DOTALL)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*\"""", re.DOTALL)
 _QUOTED_CHARACTER = re.compile(r"""(['"])(?:.|\\\w+)\1""", re.DOTALL)
@@ -28,7 +29,7 @@ def read(path: Path) -> str:
         ConfigError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
@@ -36,13 +37,11 @@ def read(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Document:
-    """What a file holds. `twice` are the keys that are given twice, which readers of YAML silently merge."""
+class Lines:
+    """The line of every key and value of a file, by the path to it."""
 
     file: str
-    data: Any
-    lines: Mapping[Place, int]
-    twice: list[Place]
+    of: Mapping[Place, int]
 
     def error(self, problems: Iterable[Problem]) -> ConfigError:
         """Return the error that tells all problems, in the order of their lines."""
@@ -50,17 +49,44 @@ class Document:
         return ConfigError([f"{self.file}:{line}: {place}: {message}" for line, place, message in ordered])
 
     def _line(self, place: Place) -> int:
-        while place not in self.lines and place:
+        while place not in self.of and place:
             place = place[:-1]
-        return self.lines.get(place, 1)
+        return self.of.get(place, 1)
 
 
-def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = False) -> Document:
-    """Read YAML text that must be a mapping; `file` and `keys`, those it may have, are for messages.
+def parse(
+    text: str,
+    file: str,
+    model: type[M],
+    *,
+    is_secret: Callable[[Place], bool],
+    further: Callable[[dict[str, Any]], Iterable[Problem]] = lambda _: (),
+) -> tuple[M, Lines]:
+    """Check YAML text against a model; return what it says, and the line of each part. An empty file is an empty mapping.
+
+    `file` is its name in messages. A value is not repeated in them where `is_secret` says so. `further` finds problems
+    that the model does not, in data that the model may have refused.
 
     Raises:
-        ConfigError: it is not YAML, or no mapping.
+        ConfigError: with every problem found.
     """
+    data, lines, problems = _document(text, file)
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(model.model_fields)}"])
+    problems += further(data)
+    found = None
+    try:
+        found = model.model_validate(data)
+    except ValidationError as error:
+        problems += [_problem(dict(item), model, is_secret) for item in error.errors(include_url=False)]
+    if found is None or problems:
+        raise lines.error(problems)
+    return found, lines
+
+
+def _document(text: str, file: str) -> tuple[Any, Lines, list[Problem]]:
+    """Return the data of a file, the lines of its parts, and the keys given twice, which PyYAML silently merges."""
     lines: dict[Place, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -73,11 +99,7 @@ def parse(text: str, file: str, keys: Iterable[str], *, may_be_empty: bool = Fal
     except (ValueError, LookupError, AttributeError, ArithmeticError) as error:
         # A number, date or truth value that looks like one, or is tagged as one, and is none.
         raise ConfigError([f"{file}:1: has a value that cannot be read: {_unquoted(error)}"]) from None
-    if data is None and may_be_empty:
-        data = {}
-    if not isinstance(data, dict):
-        raise ConfigError([f"{file}:1: must be a mapping with the keys {', '.join(keys)}"])
-    return Document(file, data, lines, twice)
+    return data, Lines(file, lines), [(place, "is given twice") for place in twice]
 
 
 def _unquoted(problem: object) -> str:
@@ -124,33 +146,37 @@ def _dotted(place: Place) -> str:
     return text.lstrip(".") or "(file)"
 
 
-def problems(
-    error: ValidationError, allowed_keys: Callable[[Place], list[str]], secret: Callable[[Place], bool]
-) -> list[Problem]:
-    """Return what validation found, in the words of this program.
-
-    `allowed_keys` returns the keys of the mapping at a place; what stands where `secret` says so is not repeated.
-    """
-    return [_problem(dict(item), allowed_keys, secret) for item in error.errors(include_url=False)]
+def _allowed_keys(model: type[BaseModel], place: Place) -> str:
+    """Return the keys that the mapping at a place may have."""
+    for step in place:
+        if step in model.model_fields:
+            model = _model_in(model.model_fields[str(step)].annotation) or model
+    return ", ".join(model.model_fields)
 
 
-def _problem(
-    error: dict[str, Any], allowed_keys: Callable[[Place], list[str]], secret: Callable[[Place], bool]
-) -> Problem:
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a type is, or is an optional, a list or a mapping of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _problem(error: dict[str, Any], model: type[BaseModel], is_secret: Callable[[Place], bool]) -> Problem:
+    """Return a problem that pydantic found in the words of this program."""
     place: Place = tuple(step for step in error["loc"] if step != "[key]")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        message = f"is not a known key; allowed here: {', '.join(allowed_keys(place[:-1]))}"
+        message = f"is not a known key; allowed here: {_allowed_keys(model, place[:-1])}"
     elif kind == "value_error":
         message = str(context["error"])
     elif kind == "missing":
         message = "is required"
     elif kind == "model_type":
-        message = f"must be a mapping with the keys {', '.join(allowed_keys(place))}"
+        message = f"must be a mapping with the keys {_allowed_keys(model, place)}"
     else:
         message = error["msg"].replace("Input should", "must")
         given = error.get("input")
-        if isinstance(given, str | int | float | bool) and not secret(place):
+        if isinstance(given, str | int | float | bool) and not is_secret(place):
             message += f"; found {_repeated(given)}"
     return place, message
 

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
 
 from exporter import yaml_file
 from exporter.errors import ConfigError
 from exporter.web.config import WebConfig
 from exporter.web.tls import TlsContexts, TlsError
-from exporter.yaml_file import Document, Place
+from exporter.yaml_file import Lines
 
 log = logging.getLogger(__name__)
 
-_READ_BYTES = 65_536
 
-
-def parse(text: str, file: str) -> tuple[WebConfig, Document]:
+def parse(text: str, file: str) -> tuple[WebConfig, Lines]:
     """Validate a web configuration given as YAML text; `file` names it in messages. An empty one demands nothing.
 
     Raises:
         ConfigError: with every problem found, a line each. No value is repeated: it might be a secret in a wrong place.
     """
-    document = yaml_file.parse(text, file, WebConfig.model_fields, may_be_empty=True)
-    config = None
-    problems: list[yaml_file.Problem] = [(place, "is given twice") for place in document.twice]
-    try:
-        config = WebConfig.model_validate(document.data)
-    except ValidationError as error:
-        problems += yaml_file.problems(error, _allowed_keys, lambda _: True)
-    if config is None or problems:
-        raise document.error(problems)
-    return config, document
-
-
-def _allowed_keys(place: Place) -> list[str]:
-    model: Any = WebConfig
-    for step in place:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return list(model.model_fields)
+    return yaml_file.parse(text, file, WebConfig, is_secret=lambda _: True)
 
 
 class WebConfigFile:
@@ -63,11 +39,11 @@ class WebConfigFile:
             ConfigError: with every problem found.
         """
         self._path = path
-        self._text: bytes | None = None
+        self._text: str | None = None
         self._current: WebConfig | ConfigError | None = None
         self._contexts = TlsContexts(path.parent)
         self._logged: dict[str, str | None] = {}
-        self._document: Document | None = None
+        self._lines: Lines | None = None
         self._first: WebConfig | None = None
         self._first = self._read()
         if self.encrypted:
@@ -108,14 +84,11 @@ class WebConfigFile:
         return context
 
     def _read(self) -> WebConfig:
-        try:
-            content = _content(self._path)
-        except OSError as error:
-            raise ConfigError([f"{self._path}: cannot be read: {error.strerror}"]) from None
-        if content != self._text:
-            self._text = content
+        text = yaml_file.read(self._path)
+        if text != self._text:
+            self._text = text
             try:
-                self._current, self._document = parse(_decoded(content, self._path), str(self._path))
+                self._current, self._lines = parse(text, str(self._path))
                 self._check_kept(self._current)
             except ConfigError as error:
                 self._current = error
@@ -138,8 +111,8 @@ class WebConfigFile:
         try:
             return self._contexts.context(config.tls_server_config)
         except TlsError as error:
-            assert self._document is not None  # noqa: S101 - there is a configuration
-            raise self._document.error([(error.place, str(error))]) from None
+            assert self._lines is not None  # noqa: S101 - there is a configuration
+            raise self._lines.error([(error.place, str(error))]) from None
 
     def _tell(self, what: str, problem: str | None) -> None:
         before = self._logged.get(what)
@@ -148,22 +121,3 @@ class WebConfigFile:
             log.error("%s cannot be used; whoever asks is refused", what, extra={"error": problem})
         elif before and not problem:
             log.info("%s can be used again", what)
-
-
-def _content(path: Path) -> bytes:
-    """Return a file's bytes by plain system calls, a quarter of what it takes through a file object."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        parts = []
-        while part := os.read(descriptor, _READ_BYTES):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)
-
-
-def _decoded(content: bytes, path: Path) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None

@@ -135,7 +135,11 @@ refresh:
             "exporter.yml:7: ledgers.coast: is not a known key; allowed here: cost, impact, budget"
         ]
 
-    @pytest.mark.parametrize("text", ["", "5", "- a", "null", "text"])
+    @pytest.mark.parametrize("text", ["", "null", "# nothing"])
+    def test_an_empty_file_is_told_what_is_required(self, text: str) -> None:
+        assert problems(text) == ["exporter.yml:1: ledgers: is required", "exporter.yml:1: sources: is required"]
+
+    @pytest.mark.parametrize("text", ["5", "- a", "text"])
     def test_a_file_that_is_no_mapping_is_refused(self, text: str) -> None:
         assert problems(text) == [f"exporter.yml:1: must be a mapping with the keys {', '.join(Config.model_fields)}"]
 
