@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from exporter.client import check_url
+
 _ENVIRONMENT = "LEDGER_EXPORTER"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +46,27 @@ def config_file() -> Callable[[F], F]:
         default=Path("ledger-exporter.yml"),
         help="The configuration.",
     )
+
+
+def server(
+    option: Callable[..., Callable[[F], F]],
+    url: str,
+    parameter: str,
+    prefix: str = "",
+    **settings: Any,  # noqa: ANN401 - click's own settings
+) -> Callable[[F], F]:
+    """Declare the URL of a server to ask, and `--http.config.file`, as `http_config`, with its credentials.
+
+    `option` is that of the command. The credentials of a second server have a prefix.
+    """
+    address = option(url, parameter, metavar="URL", callback=converted(check_url), **settings)
+    credentials = option(
+        f"--{prefix}http.config.file",
+        f"{prefix.replace('-', '_')}http_config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Credentials and TLS for it, in the format of Prometheus's HTTP clients.",
+    )
+    return lambda function: address(credentials(function))
 
 
 def web_config_file(purpose: str) -> Callable[[F], F]:

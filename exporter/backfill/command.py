@@ -19,7 +19,6 @@ from exporter.backfill.journal import Done, Journal
 from exporter.backfill.output import Output
 from exporter.backfill.past import Past
 from exporter.backfill.request import STANDARD_OUTPUT, Request
-from exporter.client import check_url
 from exporter.config import Config, parse_duration
 from exporter.ledgers.history import Steps
 from exporter.options import converted
@@ -134,20 +133,11 @@ _HEADER = _Pair(
     metavar="PATH",
     help="A file of OpenMetrics; a folder, with a file for each day, where it ends with /; or - for standard output.",
 )
-@option(
+@options.server(
+    option,
     "--to-url",
     "url",
-    default=None,
-    metavar="URL",
-    callback=converted(check_url),
     help="Send it instead: to VictoriaMetrics where the path ends with /import, else by remote write.",
-)
-@option(
-    "--http.config.file",
-    "http_config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="What the receiver wants to see, as Prometheus's HTTP clients.",
 )
 @option(
     "--header", "headers", type=_HEADER, multiple=True, metavar="NAME:VALUE", help="An HTTP header to send. Repeatable."

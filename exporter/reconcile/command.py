@@ -11,7 +11,7 @@ import click
 
 from exporter import client, config_file, logs, options, terminal
 from exporter.app import opened_sources
-from exporter.client import Client, check_url
+from exporter.client import Client
 from exporter.config import Config, parse_duration
 from exporter.options import converted
 from exporter.reconcile import output
@@ -44,26 +44,20 @@ Examples:
 Exit codes: 0 no difference; 1 a difference, or something could not be read; 2 the configuration, or an option, cannot be
 used; 130 interrupted."""
 
-_CREDENTIALS = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.command("reconcile", help=_HELP)
 @options.config_file()
-@option(
+@options.server(
+    option,
     "--url",
     "urls",
     multiple=True,
-    callback=converted(check_url),
     help="A running exporter, of the same configuration. Repeatable (in the environment: separated by spaces).",
 )
-@option(
-    "--http.config.file", "http_config", type=_CREDENTIALS, help="What it wants to see, as Prometheus's HTTP clients."
+@options.server(
+    option, "--prometheus-url", "prometheus_url", prefix="prometheus-", help="A Prometheus that scrapes one."
 )
-@option("--prometheus-url", callback=converted(check_url), help="A Prometheus that scrapes one.")
 @option("--prometheus-matchers", default="", help='Which of its series, if there are others: job="ledger-exporter".')
-@option(
-    "--prometheus-http.config.file", "prometheus_http_config", type=_CREDENTIALS, help="What Prometheus wants to see."
-)
 @option("--rounds", type=click.IntRange(1, 100), default=3, help="How often to compare what is not equal.")
 @option(
     "--wait",

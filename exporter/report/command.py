@@ -12,8 +12,7 @@ from rich.console import Console
 
 from exporter import client, config_file, logs, options, terminal
 from exporter.app import opened_sources
-from exporter.client import Client, check_url
-from exporter.options import converted
+from exporter.client import Client
 from exporter.parts import WINDOWS
 from exporter.progress import Progress
 from exporter.report import figures, machine, source, text
@@ -57,21 +56,7 @@ used; 130 interrupted."""
 @option(
     "--output", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="For people, or for programs."
 )
-@option(
-    "--from-url",
-    "url",
-    default=None,
-    metavar="URL",
-    callback=converted(check_url),
-    help="Read a running exporter instead.",
-)
-@option(
-    "--http.config.file",
-    "http_config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="What it wants to see, as Prometheus's HTTP clients.",
-)
+@options.server(option, "--from-url", "url", help="Read a running exporter instead.")
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     config_path: Path,
     window: str,
