@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -16,7 +15,6 @@ from exporter.report.drawing import badge, bar, dollars, percent, ratio, sparkli
 from exporter.report.figures import Allocation, Efficiency, Provider, Report, Waste
 
 _LEFT_MARGIN = (0, 0, 0, 2)
-_GAP = 2
 _NARROWEST = 8
 
 
@@ -54,35 +52,25 @@ def draw(report: Report, console: Console, top: int) -> None:
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[Text | str]], width: int) -> Table:
     """Return a table of the columns there is room for; where it is still too wide, long names are cut."""
     shown = [index for index, column in enumerate(columns) if column.room <= width]
-    cells = [[_text(row[index]) for index in shown] for row in rows]
-    widths = _widths([columns[index] for index in shown], cells, width - _LEFT_MARGIN[3])
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
-    for index, wide in zip(shown, widths, strict=True):
-        column = columns[index]
-        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", width=wide)
-    for row in cells:
-        table.add_row(*row)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in (columns[index] for index in shown):
+        table.add_column(
+            _line(column.title),
+            justify=column.justify,
+            overflow="ellipsis",
+            no_wrap=not column.shrinks,  # rich narrows columns that may wrap first; the lines in them do not
+            min_width=_NARROWEST if column.shrinks else None,
+        )
+    for row in rows:
+        table.add_row(*(_line(row[index]) for index in shown))
     return table
 
 
-def _text(cell: Text | str) -> Text:
-    return Text(cell) if isinstance(cell, str) else cell
-
-
-def _widths(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int) -> list[int]:
-    """Return how wide each column is: as its widest cell, unless all together find no room."""
-    widths = [
-        max([cell_len(column.title), *(row[place].cell_len for row in cells)]) for place, column in enumerate(columns)
-    ]
-    excess = sum(widths) + _GAP * (len(widths) - 1) - room
-    shrinking = [place for place, column in enumerate(columns) if column.shrinks]
-    while excess > 0 and shrinking:
-        widest = max(shrinking, key=lambda place: widths[place])
-        if widths[widest] <= _NARROWEST:
-            break
-        widths[widest] -= 1
-        excess -= 1
-    return widths
+def _line(cell: Text | str) -> Text:
+    """Return a cell's text, as one line at any width."""
+    line = Text(cell) if isinstance(cell, str) else cell
+    line.no_wrap = True
+    return line
 
 
 def _nothing(text: str) -> Text:
