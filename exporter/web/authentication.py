@@ -8,22 +8,27 @@ import binascii
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil
 
+import bcrypt
 from pydantic import SecretStr
 
 from exporter.web.addresses import neighbourhood
-from exporter.web.checks import Checks
 
 FREE_FAILURES = 5
 """How many wrong passwords an address may send before it has to wait."""
 LONGEST_WAIT_SECONDS = 60.0
 FORGET_SECONDS = 900.0
 """After how long without a wrong password an address begins anew."""
-GIVEN_UP_SECONDS = 1
-"""When to come again, where too many others were to be checked first."""
+MAX_CHECKS = 16
+"""How many passwords may wait for bcrypt: at the highest cost, a second each, the last still has its answer in time."""
+
+_BUSY_SECONDS = 1
+_BCRYPT_BYTES = 72
+"""bcrypt reads no further."""
 
 _MAX_ADDRESSES = 10_000
 _MAX_VERDICTS = 1_000
@@ -59,11 +64,6 @@ class Patience:
         failures = self._failures.get(neighbourhood(address))
         return max(0.0, failures.until - self._clock()) if failures else 0.0
 
-    def guesses(self, address: str) -> float:
-        """Return how many guesses an address is charged with."""
-        failures = self._failures.get(neighbourhood(address))
-        return failures.count if failures else 0
-
     def charge(self, address: str) -> None:
         """Count a guess as wrong, before it is checked: many at once gain nothing."""
         key, now = neighbourhood(address), self._clock()
@@ -79,7 +79,7 @@ class Patience:
             self._failures.popitem(last=False)
 
     def refund(self, address: str) -> None:
-        """Take a charge back: the guess was right, or was not checked."""
+        """Take a charge back: the guess was right, or could not be checked."""
         failures = self._failures.get(neighbourhood(address))
         if failures is not None:
             failures.count = max(0, failures.count - 1)
@@ -87,7 +87,10 @@ class Patience:
 
 
 class Authenticator:
-    """Checks credentials against users and their hashes, which are given each time, as they are now."""
+    """Checks credentials against users and their hashes, which are given each time, as they are now.
+
+    bcrypt runs in a thread of its own, for one password at a time, in the order in which they come.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._patience = Patience(clock)
@@ -95,11 +98,11 @@ class Authenticator:
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._pending: dict[bytes, asyncio.Future[Verdict]] = {}
-        self._checks = Checks(self._patience.guesses)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bcrypt")
 
     def close(self) -> None:
         """End: checks that have not begun are given up."""
-        self._checks.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def check(
         self, users: Mapping[str, SecretStr], user: str, password: bytes, address: str
@@ -122,23 +125,25 @@ class Authenticator:
         if pending is None:
             if wait := self._patience.wait(address):
                 return Verdict(right=False, wait_seconds=ceil(wait))
+            if len(self._pending) >= MAX_CHECKS:
+                return Verdict(right=False, wait_seconds=_BUSY_SECONDS)
             self._patience.charge(address)
             pending = asyncio.ensure_future(self._run(digest, expected, password, address, known=known))
             self._pending[digest] = pending
         return asyncio.shield(pending)
 
     async def _run(self, digest: bytes, expected: str, password: bytes, address: str, *, known: bool) -> Verdict:
-        verdict = Verdict(right=False, wait_seconds=GIVEN_UP_SECONDS)
+        verdict = None
         try:
-            matches = await self._checks.matches(password, expected, address)
-            if matches is not None:
-                verdict = RIGHT if matches and known else WRONG
-                self._remember(digest, verdict)
+            loop = asyncio.get_running_loop()
+            matches = await loop.run_in_executor(self._thread, _matches, password, expected.encode())
+            verdict = RIGHT if matches and known else WRONG
+            self._remember(digest, verdict)
+            return verdict
         finally:
             del self._pending[digest]
             if verdict is not WRONG:
                 self._patience.refund(address)
-        return verdict
 
     def _remember(self, digest: bytes, verdict: Verdict) -> None:
         verdicts = self._right if verdict.right else self._wrong
@@ -158,6 +163,13 @@ class Authenticator:
         made.update(expected)
         made.update(password)
         return made.digest()
+
+
+def _matches(password: bytes, expected: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password[:_BCRYPT_BYTES], expected)
+    except ValueError:  # nothing that bcrypt could have hashed
+        return False
 
 
 def credentials(authorization: str) -> tuple[str, bytes] | None:
