@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import sys
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,7 +19,6 @@ import yaml
 from exporter import config_file
 from exporter.app import App
 from exporter.errors import ConfigError
-from exporter.garbage import Garbage
 from exporter.logs import JsonFormatter, LogfmtFormatter
 from exporter.publishing.exposition import GZIP, IDENTITY, OPENMETRICS, TEXT
 
@@ -68,15 +70,64 @@ def test_passes_leave_nothing_for_the_daily_search(database: str, tmp_path: Path
             app.run_pass()
 
     live()
-    gc.unfreeze()
     gc.collect()
     for _ in range(3):
         live()
-    gc.unfreeze()
     found = gc.collect()
     app.stop()
 
     assert found < 3
+
+
+class Cycle:
+    """Something that only a collection frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def process() -> Iterator[None]:
+    """Undo afterwards what is changed for the whole process."""
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    yield
+    gc.enable()
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("process")
+def test_what_is_in_a_cycle_is_found_the_next_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(configured(tmp_path / "ledger-exporter.yml", f"host={tmp_path}"))
+    today = datetime.now(UTC)
+    app.run_pass()
+    gc.disable()
+    left = weakref.ref(Cycle())
+    monkeypatch.setattr("exporter.app._now", lambda: today + timedelta(days=1))
+    app.run_pass()
+    app.stop()
+
+    assert left() is None
+
+
+@pytest.mark.usefixtures("process")
+def test_python_begins_no_collection_of_all_objects(tmp_path: Path) -> None:
+    """It would stop a scrape for as long as it takes, and come with nearly every refresh."""
+    app = App(configured(tmp_path / "ledger-exporter.yml", f"host={tmp_path}"))
+    app.start()
+    app.stop()
+    full: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            full.append(1)
+
+    gc.callbacks.append(note)
+    kept = [[number] for number in range(200_000)]
+    gc.callbacks.remove(note)
+
+    assert len(kept) == 200_000
+    assert not full
 
 
 def test_a_reload_that_fails_where_nobody_foresaw_it_is_told(
@@ -140,7 +191,7 @@ def test_after_a_reload_that_failed_all_that_is_asked_for_is_ready(tmp_path: Pat
     assert sorted(app.published.get().exposition._bodies) == sorted(wanted)  # noqa: SLF001
 
 
-@pytest.mark.parametrize("where", ["Refresher.run", "Refresher.is_loading", "Garbage.collect"])
+@pytest.mark.parametrize("where", ["Refresher.run", "Refresher.is_loading", "gc.collect"])
 def test_a_pass_that_fails_again_and_again_is_told_ever_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
@@ -153,7 +204,7 @@ def test_a_pass_that_fails_again_and_again_is_told_ever_less_often(
         for _ in range(9):
             app.run_pass()
     app.run_pass()
-    monkeypatch.setattr(Garbage, "collect", fail)
+    monkeypatch.setattr("exporter.refresher.Refresher.run", fail)
     app.run_pass()
     app.stop()
 

@@ -27,7 +27,7 @@ STOREYS = (
     ("reading",),
     ("ledgers",),
     ("databases",),
-    ("thresholds", "config", "config_file", "yaml_file", "errors", "logs", "garbage"),
+    ("thresholds", "config", "config_file", "yaml_file", "errors", "logs"),
     ("parts",),
     ("names",),
 )
