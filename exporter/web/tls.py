@@ -8,7 +8,6 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.web.config import CIPHER_SUITES, CURVES, TlsConfig
@@ -32,13 +31,8 @@ class TlsError(Exception):
         super().__init__(problem)
 
 
-@dataclass(frozen=True)
-class _Material:
-    """The contents of the files, PEM."""
-
-    cert: bytes
-    key: bytes
-    client_ca: bytes | None
+_Pems = tuple[bytes, bytes, bytes]
+"""What stands in the files: certificate, key and client authorities."""
 
 
 class TlsContexts:
@@ -47,7 +41,7 @@ class TlsContexts:
     def __init__(self, folder: Path) -> None:
         """Relative names of files begin in `folder`."""
         self._folder = folder
-        self._made_of: tuple[TlsConfig, _Material] | None = None
+        self._made_of: tuple[TlsConfig, _Pems] | None = None
         self._context: ssl.SSLContext | None = None
 
     def context(self, config: TlsConfig) -> ssl.SSLContext:
@@ -56,21 +50,18 @@ class TlsContexts:
         Raises:
             TlsError: a file cannot be read or used.
         """
-        material = self._read(config)
-        if self._context is None or self._made_of != (config, material):
-            self._context = _make(config, material)
-            self._made_of = config, material
+        made_of = config, self._read(config)
+        if self._context is None or self._made_of != made_of:
+            self._context = _make(*made_of)
+            self._made_of = made_of
         return self._context
 
-    def _read(self, config: TlsConfig) -> _Material:
+    def _read(self, config: TlsConfig) -> _Pems:
         key = config.key.get_secret_value() if config.key else None
-        client_ca = None
-        if config.client_ca or config.client_ca_file:
-            client_ca = self._pem("client_ca_file", config.client_ca, config.client_ca_file)
-        return _Material(
+        return (
             self._pem("cert_file", config.cert, config.cert_file),
             self._pem("key_file", key, config.key_file),
-            client_ca,
+            self._pem("client_ca_file", config.client_ca, config.client_ca_file),
         )
 
     def _pem(self, name: str, text: str | None, file: Path | None) -> bytes:
@@ -83,7 +74,7 @@ class TlsContexts:
             raise TlsError(name, f"cannot be read: {error.strerror}") from None
 
 
-def _make(config: TlsConfig, material: _Material) -> ssl.SSLContext:
+def _make(config: TlsConfig, pems: _Pems) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.min_version]
     context.maximum_version = _VERSIONS[config.max_version]
@@ -104,20 +95,21 @@ def _make(config: TlsConfig, material: _Material) -> ssl.SSLContext:
             # Some builds take X25519 for a name they do not know, though they use it first when nothing is said.
             raise TlsError("curve_preferences", f"{curve} cannot be chosen with {ssl.OPENSSL_VERSION}") from None
     context.set_alpn_protocols(["http/1.1"])
-    _load_certificate(context, material)
-    if material.client_ca is not None:
-        _load_authorities(context, material.client_ca)
+    cert, key, client_ca = pems
+    _load_certificate(context, cert, key)
+    if config.client_auth_type != "NoClientCert":
+        _load_authorities(context, client_ca)
     context.verify_mode = _VERIFICATION[config.client_auth_type]
     return context
 
 
-def _load_certificate(context: ssl.SSLContext, material: _Material) -> None:
+def _load_certificate(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
     def no_password() -> str:
         raise TlsError("key_file", "is encrypted; the key must be readable without a password")
 
-    with _file(material.cert) as cert, _file(material.key) as key:
+    with _file(cert) as cert_file, _file(key) as key_file:
         try:
-            context.load_cert_chain(cert, key, no_password)
+            context.load_cert_chain(cert_file, key_file, no_password)
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise TlsError("key_file", "is not the key of the certificate") from None
