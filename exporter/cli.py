@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import click
 
@@ -87,6 +87,18 @@ Examples:
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it cannot listen there; 2 the configuration, or an option, cannot be used."""
 
 
+class _Options(TypedDict):
+    """The values of the options of `serve`."""
+
+    config_path: Path
+    addresses: tuple[str, ...]
+    telemetry_path: str
+    web_config: Path | None
+    lifecycle: bool
+    log_level: str
+    log_format: Literal["logfmt", "json"]
+
+
 @cli.command(help=_SERVE_HELP)
 @options.config_file()
 @option(
@@ -112,23 +124,21 @@ Exit codes: 0 ended by SIGTERM or SIGINT; 1 it cannot listen there; 2 the config
 @option(
     "--log.format", "log_format", type=click.Choice(["logfmt", "json"]), default="logfmt", help="How a line is written."
 )
-def serve(  # noqa: PLR0913 - one parameter an option
-    config_path: Path,
-    addresses: tuple[str, ...],
-    telemetry_path: str,
-    web_config: Path | None,
-    *,
-    lifecycle: bool,
-    log_level: str,
-    log_format: Literal["logfmt", "json"],
-) -> None:
+def serve(**given: Unpack[_Options]) -> None:
     """Run the command."""
-    logs.configure(log_level, log_format)
+    logs.configure(given["log_level"], given["log_format"])
+    telemetry_path = given["telemetry_path"]
     if not telemetry_path.startswith("/") or telemetry_path in OWN_PATHS:
         raise click.BadParameter(
             "must begin with / and be none of the exporter's other pages", param_hint="--web.telemetry-path"
         )
-    ended = serve_http(App(config_path), list(addresses), telemetry_path, lifecycle=lifecycle, web_config=web_config)
+    ended = serve_http(
+        App(given["config_path"]),
+        list(given["addresses"]),
+        telemetry_path,
+        lifecycle=given["lifecycle"],
+        web_config=given["web_config"],
+    )
     logs.end()
     if not ended:
         # Python would wait for the thread that is connecting, up to its time-out; there is nothing left to close properly.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import click
 from rich.console import Console
@@ -48,6 +48,18 @@ Exit codes: 0 everything could be read; 1 something could not, or not wholly; 2 
 used; 130 interrupted."""
 
 
+class _Options(TypedDict):
+    """The values of the command's options."""
+
+    config_path: Path
+    window: str
+    quests: tuple[str, ...]
+    top: int
+    form: Literal["text", "json", "csv"]
+    url: str | None
+    http_config: Path | None
+
+
 @click.command("report", help=HELP)
 @options.config_file()
 @option("--window", type=click.Choice(WINDOWS), default="7d", help="The days that are told, today included.")
@@ -57,18 +69,14 @@ used; 130 interrupted."""
     "--output", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="For people, or for programs."
 )
 @options.server(option, "--from-url", "url", help="Read a running exporter instead.")
-def report(  # noqa: PLR0913, PLR0917 - one parameter an option
-    config_path: Path,
-    window: str,
-    quests: tuple[str, ...],
-    top: int,
-    form: Literal["text", "json", "csv"],
-    url: str | None,
-    http_config: Path | None,
-) -> None:
+def report(**given: Unpack[_Options]) -> None:
     """Show the five views."""
     logs.configure("error", "logfmt")
-    told = _from_ledgers(config_path) if url is None else source.from_exporter(Client(client.load(http_config)), url)
+    url, quests, window, form = given["url"], given["quests"], given["window"], given["form"]
+    if url is None:
+        told = _from_ledgers(given["config_path"])
+    else:
+        told = source.from_exporter(Client(client.load(given["http_config"])), url)
     samples = told.samples
     if quests:
         samples = samples.of_quests(named.labels(samples, quests))
@@ -80,7 +88,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
         for problem in found.problems:
             click.echo(f"ledger-exporter: {problem}", err=True)
     else:
-        text.draw(found, _console(), top)
+        text.draw(found, _console(), given["top"])
     sys.exit(1 if found.problems else 0)
 
 
