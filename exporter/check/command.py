@@ -18,7 +18,8 @@ from exporter.app import open_sources
 from exporter.check import configuration, mapping, output, plans, server, trial
 from exporter.check.findings import Finding, Report, Section
 from exporter.config import Config, LedgerName
-from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.postgresql import Source
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Server

@@ -8,7 +8,7 @@ from exporter.check import rights
 from exporter.check.findings import Finding, Severity, error, note, ok, warning
 from exporter.check.indexes import enclosed
 from exporter.config import Config, LedgerName
-from exporter.databases.postgresql import Transaction
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Relation, Server, sqlstate

@@ -9,8 +9,8 @@ from typing import Any
 from exporter.check import indexes
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.config import Config, LedgerName
-from exporter.databases.postgresql import Transaction
 from exporter.databases.query import Query, ask
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget

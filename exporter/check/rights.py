@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from exporter.check.findings import Finding, warning
-from exporter.databases.postgresql import Transaction
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Relation, Server, Writer

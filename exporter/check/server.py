@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.config import Config
-from exporter.databases.postgresql import Transaction
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.inspection import Lag, Server

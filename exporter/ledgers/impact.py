@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.config import ImpactLedger, WasteConfig
-from exporter.databases.postgresql import Transaction
 from exporter.databases.query import Result, compose
+from exporter.databases.transaction import Transaction
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span

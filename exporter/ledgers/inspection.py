@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
-from exporter.databases.postgresql import Transaction
 from exporter.databases.query import Query, sql_file
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers.ledger import uses_index
 

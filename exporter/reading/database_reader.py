@@ -9,8 +9,9 @@ from functools import partial
 from time import perf_counter
 
 from exporter.config import LedgerName
-from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.postgresql import Source
 from exporter.databases.query import together
+from exporter.databases.transaction import Transaction
 from exporter.ledgers.question import Question
 from exporter.parts import Part, TaskNumbers
 from exporter.parts.tasks import TaskSet

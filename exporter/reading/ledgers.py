@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Protocol
 
 from exporter.config import BudgetLedger, Config, CostLedger, EfficiencyConfig, ImpactLedger, LedgerName, WasteConfig
-from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.postgresql import Source
+from exporter.databases.transaction import Transaction
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.question import Question
 from exporter.names.families import Families, Pattern

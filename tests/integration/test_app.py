@@ -222,7 +222,7 @@ def test_a_traceback_tells_no_secret(
     def fail(_error: psycopg.Error) -> str:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("exporter.databases.postgresql._message", fail)
+    monkeypatch.setattr("exporter.databases.driver_errors._message", fail)
     running = App(configured(tmp_path / "ledger-exporter.yml", "postgresql://me:s3cret@127.0.0.1:1/d"))
     with caplog.at_level(logging.DEBUG):
         running.run_pass()

@@ -650,7 +650,7 @@ def test_another_server_answers(server: postgres.Server, books: Books) -> None:
         before = engine.refresh(NOON)
         source = engine.sources["shard0"]
         source.close()
-        source._parameters["dbname"] = name  # noqa: SLF001
+        source._session._parameters["dbname"] = name  # noqa: SLF001
         assert value(engine.refresh(SOON), "ledger_up", ledger="cost") == 1
         published = engine.walked(SOON)
         check([others.dsn], SOON, published)

@@ -10,8 +10,8 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
-from exporter.databases.postgresql import Transaction
 from exporter.databases.query import Query, Result
+from exporter.databases.transaction import Transaction
 from exporter.ledgers.ledger import Abilities
 from tests.oracle import samples
 from tests.support import cockroach, postgres

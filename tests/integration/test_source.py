@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from exporter import __version__
 from exporter.config import BudgetLedger, CostLedger, ProviderPattern
 from exporter.databases import query
-from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.postgresql import Source
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
 from exporter.ledgers.question import Question

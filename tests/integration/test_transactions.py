@@ -117,7 +117,7 @@ class TestSession:
         hostile(platform, HOSTILE)
         with refreshing(database) as refresher:
             refresh(refresher, 0)
-            connection = opened(refresher)._connection  # noqa: SLF001 - it is the session that an application shares
+            connection = opened(refresher)._session.connection  # noqa: SLF001 - it is the session that an application shares
             assert connection is not None
             connection.execute("set work_mem = '7MB'")
             before = settings_of(connection)
@@ -273,7 +273,7 @@ class TestStatements:
                 snapshot = refresh(refresher, seconds)
                 assert up(snapshot) == ALL_UP
                 assert {health.error for health in snapshot.health.values()} == {None}
-                connection = opened(refresher)._connection  # noqa: SLF001 - the session in which they vanish
+                connection = opened(refresher)._session.connection  # noqa: SLF001 - the session in which they vanish
                 assert connection is not None
                 connection.pgconn.exec_(b"deallocate all")  # as somebody else: the driver does not hear of it
 
@@ -292,6 +292,6 @@ class TestStatements:
 
 def prepared(refresher: Refresher) -> set[str]:
     """The names of the statements that are prepared in the source's session."""
-    connection = opened(refresher)._connection  # noqa: SLF001 - they are the session's
+    connection = opened(refresher)._session.connection  # noqa: SLF001 - they are the session's
     assert connection is not None
     return {name for (name,) in connection.execute("select name from pg_prepared_statements", prepare=False).fetchall()}

@@ -9,8 +9,9 @@ from itertools import count
 from typing import Any
 from unittest.mock import patch
 
-from exporter.databases.postgresql import Source, Transaction
+from exporter.databases.postgresql import Source
 from exporter.databases.query import Query, Result, ask
+from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
