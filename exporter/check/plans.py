@@ -18,6 +18,7 @@ from exporter.ledgers.cost import Cost
 from exporter.ledgers.history import CHUNK_ROWS
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.ledger import UNINDEXED_ROWS, Abilities, Ledger
+from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
@@ -69,7 +70,7 @@ def check(
     ledger, key = ledger_of(config, name), f"ledgers.{name}"
     try:
         with transaction.savepoint():
-            abilities = transaction.hold(ledger.probe(question))
+            abilities = transaction.hold(probe(ledger, question))
     except SourceError as problem:
         return Plans([error(f"cannot be probed: {problem}", key, _OWN_WORDS)])
     asked = list(questions(ledger, config, question, abilities))

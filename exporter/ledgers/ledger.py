@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from exporter.config import BudgetLedger, CostLedger, ImpactLedger, LedgerName
-from exporter.databases.query import Dialogue, Query, Result, compose, escaped, sql_file
+from exporter.databases.query import Query, Result, compose, escaped, sql_file
 from exporter.errors import SourceError
 from exporter.ledgers import span
 from exporter.ledgers.question import Question
@@ -192,7 +192,7 @@ class Ledger(ABC, Generic[C, R, P]):
         order: str = "",
         is_repeated: bool = False,
     ) -> Query:
-        text = self._text(
+        text = self.text(
             f"{self.name}/range",
             condition,
             able.fingerprint,
@@ -202,7 +202,7 @@ class Ledger(ABC, Generic[C, R, P]):
         )
         return Query(text, parameters, self.name, is_repeated, is_binary=True)
 
-    def _text(self, name: str, condition: str, kind: Fingerprint = "none", **others: str) -> str:
+    def text(self, name: str, condition: str, kind: Fingerprint = "none", **others: str) -> str:
         """Return the text of a question over the mapped rows that meet a condition."""
         return sql_file(name).format(
             mapped=self.mapped(_FINGERPRINTS[kind][0]),
@@ -223,7 +223,7 @@ class Ledger(ABC, Generic[C, R, P]):
     def _question(
         self, name: str, condition: str, parameters: Mapping[str, object], *, is_repeated: bool = False
     ) -> Query:
-        text = self._text(f"questions/{name}", condition)
+        text = self.text(f"questions/{name}", condition)
         return Query(text, parameters, self.name, is_repeated, is_binary=True)
 
     def within(self) -> str:
@@ -258,7 +258,7 @@ class Ledger(ABC, Generic[C, R, P]):
 
     def fingerprints(self, starts: Sequence[int], end: int, able: Abilities) -> Query:
         """Ask how many rows each of neighbouring ranges has, and for the sum of their fingerprints."""
-        text = self._text(
+        text = self.text(
             "questions/fingerprints", self.within(), able.fingerprint, fingerprint=_SUMMED[able.fingerprint]
         )
         return Query(text, _neighbours(starts, end), self.name, is_binary=True)
@@ -280,54 +280,6 @@ class Ledger(ABC, Generic[C, R, P]):
             rewritten=sql_file("questions/rewritten") if able.identity else "false",
         )
         return Query(text, {"relation": mapping.relation}, self.name, is_repeated=True, is_binary=True)
-
-    # What server and relation can do
-
-    def probe(self, question: Question) -> Dialogue[Abilities]:
-        """Ask what the server and the relation can do."""
-        (((plans, identity, snapshots, id_type),),) = yield [self._server()]
-        able = Abilities(
-            identity=identity,
-            snapshots=snapshots,
-            ids=id_type in ("bigint", "integer", "smallint"),
-            rows=0,
-            indexed=True,
-            updates_indexed=self.has_updates,
-            plans=plans,
-        )
-        if not plans:
-            return able
-        answers: list[Result] = yield [self._kind(), *self._plans(question)]
-        (((has_versions, counts),), size, _, *judged, _) = answers
-        # A row may enter a view by an update, with an id of long ago; so may one of a relation on another machine.
-        able = replace(able, fingerprint="version" if has_versions else "hash", counts=counts, ids=able.ids and counts)
-        return able.judged(*(answer[0][0][0]["Plan"] for answer in (size, *judged)))
-
-    def _kind(self) -> Query:
-        mapping: CostLedger | ImpactLedger | BudgetLedger = self.mapping
-        return Query(sql_file("questions/kind"), {"relation": mapping.relation}, self.name)
-
-    def _server(self) -> Query:
-        id_type = sql_file("questions/id_type").format(mapped=self.mapped()) if self.has_ids else "null::text"
-        return Query(sql_file("questions/probe").format(id_type=id_type), {}, self.name)
-
-    def _plans(self, question: Question) -> list[Query]:
-        """Ask how rows would be found: all, those of a minute, and those updated in it.
-
-        The minute looked for is the present one: of a relation in partitions any other may be in none.
-        """
-        minute = Span(question.microseconds, question.microseconds + 60_000_000).parameters
-        off, on = (
-            Query(sql_file("questions/no_seqscan"), {"setting": setting}, self.name) for setting in ("off", "on")
-        )
-        queries: list[Query] = [self._plan("size", "true", {}), off, self._plan("plan", self.within(), minute)]
-        if self.has_updates:
-            updated = "updated >= %(start)s::timestamptz and updated < %(end)s::timestamptz"
-            queries.append(self._plan("plan", updated, minute))
-        return [*queries, on]
-
-    def _plan(self, name: str, condition: str, parameters: Mapping[str, object]) -> Query:
-        return Query(self._text(f"questions/{name}", condition), parameters, self.name)
 
     def whole(self, name: str, parameters: Mapping[str, object]) -> Query:
         """Return a question of the ledger's own over all its rows, which the database adds up."""

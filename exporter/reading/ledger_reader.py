@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.databases.query import Dialogue
 from exporter.ledgers.ledger import Abilities, Ledger
+from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.parts import WINDOWS, Part
@@ -127,7 +128,7 @@ class LedgerReader:
         """Learn what server and relation can do, where that is not known of this connection."""
         if self._is_to_be_probed(question, connection):
             before = self.must_read_whole
-            self.abilities = yield from self.ledger.probe(question)
+            self.abilities = yield from probe(self.ledger, question)
             self._probed = connection, question.now.timestamp()
             if self.must_read_whole and not before:
                 log.warning(

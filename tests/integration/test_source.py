@@ -24,6 +24,7 @@ from exporter.databases.postgresql import Source
 from exporter.databases.transaction import Transaction
 from exporter.errors import SourceError, Stopped
 from exporter.ledgers import budget, cost
+from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
@@ -472,7 +473,7 @@ class TestOddDatabases:
         with source(database) as opened, opened.snapshot() as transaction:
             whole = read_charges(transaction, COST)
             made = cost.Cost(COST, ANY, TaskNumbers())
-            able = transaction.hold(made.probe(QUESTION))
+            able = transaction.hold(probe(made, QUESTION))
             where = Span(BEGINNING, END)
             (rows,) = transaction.hold(query.ask(made.all_rows_of(where, QUESTION, able)))
             sums = made.sums(rows, where, QUESTION)

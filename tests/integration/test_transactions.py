@@ -17,6 +17,7 @@ from exporter.config import CostLedger
 from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
 from exporter.ledgers.cost import Cost
+from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.names.families import Families
 from exporter.parts import TaskNumbers
@@ -235,7 +236,7 @@ class TestFailures:
     def test_a_refused_query_raises_its_code_and_owner(self, database: str) -> None:
         ledger = CostLedger(source="main").model_copy(update={"relation": "nowhere"})
         with source(database) as one, pytest.raises(SourceError) as refused, one.snapshot() as transaction:
-            transaction.hold(Cost(ledger, Families([]), TaskNumbers()).probe(Question(NOON)))
+            transaction.hold(probe(Cost(ledger, Families([]), TaskNumbers()), Question(NOON)))
 
         assert (refused.value.sqlstate, refused.value.owner, refused.value.kind) == ("42P01", "cost", "query")
 
