@@ -39,5 +39,5 @@ def _is_as_read(ledger: Ledger[Any, R, Any], loaded: Loaded[R], each: Range[R], 
     if piece.where.start > each.start:
         return False
     ids = loaded.ids
-    rows = piece.rows if ids is None else [row for row in piece.rows if ids.knows(row[0])]
+    rows = piece.rows if ids is None else [row for row in piece.rows if ids.knows(row[0], row[1])]
     return bool(ledger.sums(rows, piece.where, loaded.question).says() == each.full_sums().says())

@@ -140,9 +140,8 @@ class Intake(Generic[R]):
             ids.confirm()
         else:
             ids.learn(found.late)
-        ids.enter_newest(start, self._end)
-        outside = (row for row in self._evidence.piece.rows if not start <= row[1] < self._end)
-        ids.settle((row[0], row[1]) for row in outside)
+        piece = self._evidence.piece
+        ids.settle(((row[0], row[1]) for row in piece.rows if not start <= row[1] < self._end), piece.where)
         for _, piece in found.pieces:
             ids.settle(((row[0], row[1]) for row in piece.rows), piece.where)
         mark = Mark(state.xmax, state.largest_id, question.now.timestamp())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from exporter.databases.query import Result
 from exporter.ledgers.span import Span
 from exporter.reading.tuning import Tuning
+
+Place = tuple[int, int]
+"""The id of a row, and its instant in microseconds since 1970."""
+ReadPlace = tuple[int | None, int]
+"""The same of a row that may have no id."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +26,19 @@ class Mark:
 
 @dataclass(frozen=True)
 class Differences:
-    """What differs from what was known: new ids with their instants, and the instants from which rows have gone.
+    """What differs from what was known.
 
-    `last` is the largest id that was looked at, None where all were.
+    `late` are rows of which none was known; `gone` are instants at which there are fewer rows than before, or more of the same
+    id. `last` is the largest id that was looked at, None where all were.
     """
 
-    late: dict[int, int]
+    late: frozenset[Place]
     gone: list[int]
     last: int | None
 
 
 class LateIds:
-    """The ids above a floor whose instants are outside the newest range, as last seen.
+    """The ids above a floor whose instants are outside the newest range, as last seen. Rows may share an id, or have none.
 
     The floor lies below every id that a transaction which was open may still bring: below a mark whose transactions have all
     ended.
@@ -42,7 +47,8 @@ class LateIds:
     def __init__(self, largest_id: int, tuning: Tuning) -> None:
         self._tuning = tuning
         self.floor = largest_id - tuning.overlap_ids
-        self._known: dict[int, int] = {}
+        self._known: Counter[Place] = Counter()
+        self._count = 0
         self._sum = 0
         self._marks: deque[Mark] = deque()
         self._seen_up_to: int | None = None
@@ -50,71 +56,69 @@ class LateIds:
     @property
     def most(self) -> int:
         """Return how many late ids are asked for at most: those that are known, and some more."""
-        return len(self._known) + self._tuning.late_rows
+        return self._count + self._tuning.late_rows
 
     @property
     def has_more(self) -> bool:
         """Tell whether there are late rows that were not looked at yet."""
         return self._seen_up_to is not None
 
-    def are_as_known(self, count: int, id_sum: int, read: Mapping[int, int]) -> bool:
-        """Tell whether number and sum of all ids above the floor are those known, with those of `read`, instants by id."""
-        new = [row for row in read if row > self.floor and row not in self._known]
-        return (count, id_sum) == (len(self._known) + len(new), self._sum + sum(new))
+    def are_as_known(self, count: int, id_sum: int, read: Iterable[ReadPlace]) -> bool:
+        """Tell whether number and sum of all ids above the floor are those known, with those that were read."""
+        new = [row[0] for row in self._above_floor(read) if row not in self._known]
+        return (count, id_sum) == (self._count + len(new), self._sum + sum(new))
 
-    def differences(self, rows: Result, read: Mapping[int, int]) -> Differences:
+    def _above_floor(self, rows: Iterable[ReadPlace]) -> list[Place]:
+        return [(row, at) for row, at in rows if row is not None and row > self.floor]
+
+    def differences(self, rows: Sequence[Place], read: Iterable[ReadPlace]) -> Differences:
         """Return what differs from what is known.
 
         Args:
-            rows: (id, instant) of the ids above the floor and outside what was read, the smallest id first, at most `most`
-                of them.
-            read: instants by id of the rows that were read.
+            rows: those above the floor and outside what was read, the smallest id first, at most `most` of them.
+            read: the rows that were read.
         """
-        now: dict[int, int] = dict(rows)
         last = None if len(rows) < self.most else rows[-1][0]
-        late = {row: at for row, at in now.items() if self._known.get(row) != at}
-        looked_at = {row: at for row, at in self._known.items() if last is None or row <= last}
-        gone = [at for row, at in looked_at.items() if now.get(row, read.get(row)) != at]
+        there = Counter(rows)
+        late = frozenset(row for row in there if row not in self._known)
+        there.update(self._above_floor(read))
+        gone = [
+            row[1] for row, number in self._known.items() if (last is None or row[0] <= last) and there[row] != number
+        ]
         return Differences(late, gone, last)
 
     def confirm(self) -> None:
         """Note that all ids above the floor are known."""
         self._seen_up_to = None
 
-    def learn(self, rows: Result) -> None:
-        """Take in the (id, instant) in which `differences` were found."""
-        now: dict[int, int] = dict(rows)
+    def learn(self, rows: Sequence[Place]) -> None:
+        """Take in the rows in which `differences` were found."""
+        now = Counter(rows)
         self._seen_up_to = None if len(rows) < self.most else rows[-1][0]
         if self._seen_up_to is not None:
-            now |= {row: at for row, at in self._known.items() if row > self._seen_up_to}
+            now += Counter({row: number for row, number in self._known.items() if row[0] > self._seen_up_to})
         self._know(now)
 
-    def settle(self, rows: Iterable[tuple[int, int]], where: Span | None = None) -> None:
-        """Take in (id, instant) of rows outside the newest range; `where` is the span of which they are all, if of one."""
-        if where is not None:
-            for row in [row for row, at in self._known.items() if where.start <= at < where.end]:
-                self._sum -= row
-                del self._known[row]
-        for row, at in rows:
-            if row > self.floor:
-                if row not in self._known:
-                    self._sum += row
-                self._known[row] = at
+    def settle(self, rows: Iterable[ReadPlace], where: Span) -> None:
+        """Take in all rows of a span, without those that are in the newest range."""
+        for row in [row for row in self._known if where.start <= row[1] < where.end]:
+            self._count -= self._known[row]
+            self._sum -= row[0] * self._known.pop(row)
+        for row in self._above_floor(rows):
+            self._known[row] += 1
+            self._count += 1
+            self._sum += row[0]
 
-    def enter_newest(self, start: int, end: int) -> None:
-        """Forget the rows of instants that are in the newest range from now on."""
-        self._know({row: at for row, at in self._known.items() if not start <= at < end})
-
-    def knows(self, row: int) -> bool:
+    def knows(self, row: int | None, at: int) -> bool:
         """Tell whether a row was seen, or lies below what is looked at."""
-        return row <= self.floor or row in self._known
+        return row is None or row <= self.floor or (row, at) in self._known
 
     def advance(self, mark: Mark, xmin_before: int | None) -> bool:
         """Leave a mark and raise the floor; `xmin_before` is that of the snapshot before: all before it had ended.
 
         Returns whether the floor had to be raised above what a transaction that is still open may bring: there is too much.
         """
-        gives_up = len(self._known) > self._tuning.max_late_ids
+        gives_up = self._count > self._tuning.max_late_ids
         safe = 0
         while safe < len(self._marks) and self._is_safe(self._marks[safe], mark.at, None if gives_up else xmin_before):
             safe += 1
@@ -136,7 +140,9 @@ class LateIds:
         if floor < self.floor + self._tuning.floor_step:
             return
         self.floor = floor
-        self._know({row: at for row, at in self._known.items() if row > floor})
+        self._know(Counter({row: number for row, number in self._known.items() if row[0] > floor}))
 
-    def _know(self, rows: dict[int, int]) -> None:
-        self._known, self._sum = rows, sum(rows)
+    def _know(self, rows: Counter[Place]) -> None:
+        self._known = rows
+        self._count = rows.total()
+        self._sum = sum(row * number for (row, _), number in rows.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from exporter.databases.query import Dialogue, Result, ask, together
@@ -13,7 +13,7 @@ from exporter.parts.range_sums import RangeSums
 from exporter.parts.ranges import END, Range
 from exporter.reading import change_finder
 from exporter.reading.intake import Evidence, Found, Intake
-from exporter.reading.late_ids import Differences, LateIds
+from exporter.reading.late_ids import Differences, LateIds, Place, ReadPlace
 from exporter.reading.loaded import Loaded
 from exporter.reading.newest_range import newest_end
 from exporter.reading.pieces import Piece, Pieces
@@ -46,7 +46,7 @@ class LedgerRefresh(Generic[R]):
         dirty = self._dirty(evidence, instants)
         rereads = self._rereads(dirty)
         wanted = self._late_wanted(differences.late, rereads)
-        is_future_dirty = any(at >= self._end for at in (*instants, *differences.late.values()))
+        is_future_dirty = any(at >= self._end for at in (*instants, *(at for _, at in differences.late)))
         batch: list[Dialogue[Any]] = [
             self._late_rows(wanted),
             self._read_again(rereads),
@@ -102,11 +102,7 @@ class LedgerRefresh(Generic[R]):
         if ids is None:
             return None
         is_new = ids is not self._loaded.ids
-        if (
-            not is_new
-            and evidence.late is not None
-            and ids.are_as_known(*evidence.late, _instants(evidence.piece.rows))
-        ):
+        if not is_new and evidence.late is not None and ids.are_as_known(*evidence.late, _places(evidence.piece.rows)):
             return None
         (rows,) = yield [self._ledger.late(ids.floor, evidence.piece.where, ids.most)]
         return rows
@@ -120,15 +116,16 @@ class LedgerRefresh(Generic[R]):
             return None
         return (yield from change_finder.all_changed(self._ledger, updates.since, self._tuning))
 
-    def _late_rows(self, wanted: Mapping[int, int]) -> Dialogue[Result]:
-        """Read late rows, given the instants by id; these narrow the search to the partitions that are concerned."""
+    def _late_rows(self, wanted: Collection[Place]) -> Dialogue[Result]:
+        """Read late rows; their instants narrow the search to the partitions that are concerned."""
         if not wanted:
             return []
-        size, late = self._tuning.piece_rows, list(wanted)
+        size, late = self._tuning.piece_rows, sorted({row for row, _ in wanted})
         some = [late[first : first + size] for first in range(0, len(late), size)]
-        where = Span(min(wanted.values()), max(wanted.values()) + 1)
+        instants = [at for _, at in wanted]
+        where = Span(min(instants), max(instants) + 1)
         answers = yield [self._ledger.rows_with(ids, where, self._question, self._able) for ids in some]
-        return [row for rows in answers for row in rows]
+        return [row for rows in answers for row in rows if (row[0], row[1]) in wanted]
 
     def _read_again(self, rereads: Sequence[Range[R]]) -> Dialogue[list[Piece]]:
         size = self._tuning.piece_rows
@@ -148,9 +145,9 @@ class LedgerRefresh(Generic[R]):
         if evidence.piece.where.end == END:
             return [row for row in evidence.piece.rows if row[1] >= self._end]
         former = self._loaded
-        is_unguarded = former.ids is None and former.verifier.cycles != former.future_cycles
+        is_to_be_verified = former.verifier.cycles != former.future_cycles  # once a cycle, as all other rows
         has_grown = self._has_small_future  # they were to be read with the newest ones, but are too many now
-        if not (is_dirty or is_unguarded or has_grown or evidence.is_reset or former.future.start != self._end):
+        if not (is_dirty or is_to_be_verified or has_grown or evidence.is_reset or former.future.start != self._end):
             return None
         (rows,) = yield [self._ledger.all_rows_of(Span(self._end, END), self._question, self._able)]
         return rows
@@ -159,8 +156,8 @@ class LedgerRefresh(Generic[R]):
 
     def _differences(self, ids: LateIds | None, late: Result | None, evidence: Evidence) -> Differences:
         if ids is None or late is None or ids is not self._loaded.ids:
-            return Differences({}, [], None)  # after a reset verification finds what differs
-        return ids.differences(late, _instants(evidence.piece.rows))
+            return Differences(frozenset(), [], None)  # after a reset verification finds what differs
+        return ids.differences(late, _places(evidence.piece.rows))
 
     def _updated_instants(self, evidence: Evidence, updated: Result | None) -> list[int]:
         updates = self._loaded.updates
@@ -196,14 +193,13 @@ class LedgerRefresh(Generic[R]):
             found.append(each)
         return found
 
-    def _late_wanted(self, late: dict[int, int], rereads: Sequence[Range[R]]) -> dict[int, int]:
-        """Return the late ids, with their instants, whose rows are to be added: those of loaded ranges not read again."""
+    def _late_wanted(self, late: Collection[Place], rereads: Sequence[Range[R]]) -> set[Place]:
+        """Return the late rows that are to be added: those of loaded ranges that are not read again."""
         starts = {each.start for each in rereads}
         find = self._loaded.settled.tiling.find
-        found = ((row, at, find(at)) for row, at in late.items())
-        return {row: at for row, at, each in found if each is not None and each.start not in starts}
+        return {row for row in late if (each := find(row[1])) is not None and each.start not in starts}
 
 
-def _instants(rows: Result) -> dict[int, int]:
-    """Return the instants of rows by id."""
-    return {row[0]: row[1] for row in rows}
+def _places(rows: Result) -> list[ReadPlace]:
+    """Return ids and instants of rows."""
+    return [(row[0], row[1]) for row in rows]

@@ -97,6 +97,10 @@ class PlainServer:
             for row, at in enumerate(instants, first)
         ]
 
+    def book_under(self, id_: int | None, instant: int) -> None:
+        """Book a charge whose id is that of another, or none."""
+        self.rows.append((id_, instant, self._next_version(), "q", "p", "m", "t", "1", 1, 1))
+
     def change(self, position: int, *, at: int | None = None, usd: str | None = None) -> None:
         """Change a row, which has another version then."""
         row = list(self.rows[position])

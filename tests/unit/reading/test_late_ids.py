@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.ledgers.span import Span
-from exporter.reading.late_ids import LateIds, Mark
+from exporter.reading.late_ids import Differences, LateIds, Mark
 from exporter.reading.tuning import Tuning
 
 TUNING = Tuning(
@@ -23,7 +25,7 @@ TUNING = Tuning(
 def late_ids(largest: int = 10, *known: tuple[int, int]) -> LateIds:
     """Late ids, of which some are known with their instants."""
     made = LateIds(largest, TUNING)
-    made.settle(known)
+    made.settle(known, Span(0, 1000))
     return made
 
 
@@ -37,72 +39,73 @@ class TestKnowing:
         made = late_ids(10)
 
         assert made.floor == 7
-        assert [made.knows(row) for row in (6, 7, 8)] == [True, True, False]
+        assert [made.knows(row, 0) for row in (6, 7, 8)] == [True, True, False]
 
     def test_number_and_sum_tell_that_nothing_came(self) -> None:
         made = late_ids(10, (8, 100), (9, 200))
 
-        assert made.are_as_known(*counted(8, 9), read={})
-        assert not made.are_as_known(*counted(8, 9, 10), read={})
-        assert not made.are_as_known(*counted(8), read={})
-        assert not made.are_as_known(*counted(8, 10), read={})
+        assert made.are_as_known(*counted(8, 9), read=[])
+        assert not made.are_as_known(*counted(8, 9, 10), read=[])
+        assert not made.are_as_known(*counted(8), read=[])
+        assert not made.are_as_known(*counted(8, 10), read=[])
 
     def test_rows_that_were_read_are_no_late_ones(self) -> None:
         """The newest range has them; one that is known and read is counted once, one below the floor not at all."""
         made = late_ids(10, (8, 100))
 
-        assert made.are_as_known(*counted(8, 11, 12), read={11: 900, 12: 901, 8: 100, 5: 902})
-
-    def test_instants_of_known_ids_may_be_corrected(self) -> None:
-        made = late_ids(10, (8, 100), (9, 200))
-        made.settle([(8, 150), (11, 160), (3, 170)])
-
-        assert made.are_as_known(*counted(8, 9, 11), read={})
-        assert made.differences([(8, 150), (9, 200), (11, 160)], {}).late == {}
+        assert made.are_as_known(*counted(8, 11, 12), read={11: 900, 12: 901, 8: 100, 5: 902}.items())
 
     def test_all_rows_of_a_span_take_the_place_of_those_known_there(self) -> None:
         made = late_ids(10, (8, 100), (9, 200), (11, 199))
-        made.settle([(9, 150)], Span(150, 200))
+        made.settle([(9, 150)], Span(150, 201))
 
-        assert made.are_as_known(*counted(8, 9), read={})
-        assert made.differences([(8, 100), (9, 150)], {}).late == {}
+        assert made.are_as_known(*counted(8, 9), read=[])
+        assert made.differences([(8, 100), (9, 150)], []).late == set()
 
-    def test_rows_that_enter_the_newest_range_are_no_late_ones_any_more(self) -> None:
-        made = late_ids(10, (8, 100), (9, 200))
-        made.enter_newest(200, 300)
+    def test_rows_without_an_id_are_not_looked_at(self) -> None:
+        made = late_ids(10, (8, 100))
+        made.settle([(None, 300), (9, 300)], Span(300, 400))
 
-        assert made.are_as_known(*counted(8), read={})
-        assert made.are_as_known(*counted(8, 9), read={9: 200})
+        assert made.are_as_known(*counted(8, 9, 12), read=[(None, 900), (12, 900)])
+        assert made.knows(None, 500)
+
+    def test_rows_that_share_an_id_are_all_known(self) -> None:
+        made = late_ids(10, (8, 100), (8, 100), (8, 200))
+
+        assert made.are_as_known(*counted(8, 8, 8), read=[])
+        assert made.differences([(8, 100), (8, 100), (8, 200)], []) == Differences(frozenset(), [], None)
+        assert made.differences([(8, 100), (8, 200), (8, 300)], []) == Differences(frozenset({(8, 300)}), [100], None)
+        assert made.differences([(8, 100), (8, 100), (8, 200), (8, 200)], []).gone == [200]
 
 
 class TestDifferences:
     def test_rows_that_came_went_and_moved(self) -> None:
         made = late_ids(10, (8, 100), (9, 200), (11, 300))
-        found = made.differences([(8, 100), (9, 250), (12, 400)], {})
+        found = made.differences([(8, 100), (9, 250), (12, 400)], [])
 
-        assert (found.late, sorted(found.gone), found.last) == ({9: 250, 12: 400}, [200, 300], None)
+        assert (found.late, sorted(found.gone), found.last) == ({(9, 250), (12, 400)}, [200, 300], None)
 
     def test_a_row_that_moved_into_what_was_read_has_gone_from_where_it_was(self) -> None:
-        found = late_ids(10, (8, 100)).differences([], {8: 900})
+        found = late_ids(10, (8, 100)).differences([], [(8, 900)])
 
-        assert (found.late, found.gone) == ({}, [100])
+        assert (found.late, found.gone) == (set(), [100])
 
     def test_a_known_row_that_was_read_where_it_is_has_not_gone(self) -> None:
-        found = late_ids(10, (8, 100)).differences([], {8: 100})
+        found = late_ids(10, (8, 100)).differences([], [(8, 100)])
 
-        assert (found.late, found.gone) == ({}, [])
+        assert (found.late, found.gone) == (set(), [])
 
     def test_nothing_is_said_of_what_was_not_looked_at(self) -> None:
         """A row above the last one that was asked for may be there."""
         made = late_ids(10, (8, 100), (30, 200))
         rows = [(row, 500) for row in range(9, 15)]
         assert len(rows) == made.most
-        found = made.differences(rows, {})
+        found = made.differences(rows, [])
 
-        assert (found.late, found.gone, found.last) == (dict(rows), [100], 14)
+        assert (found.late, found.gone, found.last) == (set(rows), [100], 14)
         made.learn(rows)
         assert made.has_more
-        assert not made.differences([*rows, (30, 200)], {}).late
+        assert not made.differences([*rows, (30, 200)], []).late
 
     def test_all_is_known_once_less_came_than_was_asked_for(self) -> None:
         made = late_ids(10)
@@ -117,30 +120,31 @@ class TestDifferences:
         assert not made.has_more
 
     @given(
-        st.lists(st.dictionaries(st.integers(8, 30), st.integers(0, 5), max_size=12), max_size=5),
+        st.lists(st.lists(st.tuples(st.integers(8, 30), st.integers(0, 5)), max_size=12), max_size=5),
         st.sets(st.integers(0, 5), max_size=2),
     )
-    def test_after_some_looks_everything_is_known(self, ledgers: list[dict[int, int]], newest: set[int]) -> None:
+    def test_after_some_looks_everything_is_known(self, ledgers: list[list[tuple[int, int]]], newest: set[int]) -> None:
         """Whatever rows come, go and move: what was found makes of the known rows those there are."""
         made = late_ids(10)
-        known: dict[int, int] = {}
+        known: Counter[tuple[int, int]] = Counter()
         for ledger in ledgers:
-            read = {row: at for row, at in ledger.items() if at in newest}
-            late = sorted((row, at) for row, at in ledger.items() if at not in newest)
+            read = [row for row in ledger if row[1] in newest]
+            late = sorted(row for row in ledger if row[1] not in newest)
             for _ in range(12):
-                if made.are_as_known(*counted(*ledger), read=read) and known == dict(late):
+                if made.are_as_known(*counted(*(row for row, _ in ledger)), read=read) and known == Counter(late):
                     made.confirm()
                     break
                 rows = late[: made.most]
                 found = made.differences(rows, read)
                 made.learn(rows)
-                for row in [row for row, at in known.items() if at in found.gone and dict(rows).get(row) != at]:
-                    if found.last is None or row <= found.last:
-                        del known[row]
-                known |= found.late
-            assert known == dict(late)
+                known += Counter(row for row in late if row in found.late)
+                for at in {*found.gone}:  # the range is read again
+                    again = [row for row in late if row[1] == at]
+                    known = Counter({row: number for row, number in known.items() if row[1] != at}) + Counter(again)
+                    made.settle(again, Span(at, at + 1))
+            assert known == Counter(late)
             assert not made.has_more
-            assert made.are_as_known(*counted(*ledger), read=read)
+            assert made.are_as_known(*counted(*(row for row, _ in ledger)), read=read)
 
 
 class TestFloor:
@@ -194,8 +198,8 @@ class TestFloor:
         self.advance(made, 0, 20, xmax=5)
         self.advance(made, 60, 30, xmax=9, xmin=9)
 
-        assert made.are_as_known(*counted(25), read={})
-        assert made.knows(9)
+        assert made.are_as_known(*counted(25), read=[])
+        assert made.knows(9, 200)
 
     def test_what_was_not_looked_at_yet_stays_above_it(self) -> None:
         made = late_ids(10)

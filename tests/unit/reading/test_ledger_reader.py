@@ -143,6 +143,19 @@ class History(RuleBasedStateMachine):
         burst = [first + step * place for place in range(count)]
         self.book(burst)
 
+    @rule(place=places, age=ages | ahead)
+    def book_under_the_id_of_another(self, place: int, age: int) -> None:
+        """Ids are not unique, and of long ago perhaps."""
+        if self.ledger.server.rows:
+            id_ = self.ledger.server.rows[place % len(self.ledger.server.rows)][0]
+            self.ledger.server.book_under(id_, self.ledger.question.microseconds - age)
+            self.exact = self.untouched = False
+
+    @rule(age=ages | ahead)
+    def book_without_an_id(self, age: int) -> None:
+        self.ledger.server.book_under(None, self.ledger.question.microseconds - age)
+        self.exact = self.untouched = False
+
     @rule(place=places)
     def touch(self, place: int) -> None:
         """A column that no figure knows is updated."""
@@ -313,6 +326,27 @@ class TestQuestions:
         ledger.book(12 * MINUTE, 14 * MINUTE)
         ledger.now += timedelta(hours=1)
         ledger.refresh()
+
+        ledger.check()
+
+    def test_late_rows_that_share_an_id_are_all_added(self, ledger: Ledger) -> None:
+        ledger.refresh()
+        for age in (3 * DAY, 3 * DAY, 11 * DAY, 0):
+            ledger.server.book_under(1000, ledger.question.microseconds - age)
+        ledger.refresh()
+        ledger.check()
+        ledger.server.book_under(1000, ledger.question.microseconds - 3 * DAY)
+        ledger.refresh()
+
+        ledger.check()
+
+    def test_rows_without_an_id_are_read_with_the_newest_and_found_by_verification(self, ledger: Ledger) -> None:
+        ledger.refresh()
+        ledger.server.book_under(None, ledger.question.microseconds)
+        ledger.refresh()
+        ledger.check()
+        ledger.server.book_under(None, ledger.question.microseconds - 11 * DAY)
+        ledger.walk()
 
         ledger.check()
 
