@@ -17,8 +17,7 @@ from exporter.options import converted
 from exporter.reconcile import output
 from exporter.reconcile.comparison import Comparison, Verdict, lost, total
 from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace
-from exporter.reconcile.rounds import Patience
-from exporter.reconcile.rounds import reconcile as compare
+from exporter.reconcile.reconciling import reconcile as compare
 
 option = options.of_command("reconcile")
 
@@ -28,7 +27,7 @@ The oracle reads the ledgers whole, by other and simpler queries than refreshes 
 the incremental engine loads them as `serve` does; then every sample, and the exact sums behind it, must be equal.
 
 With --url and --prometheus-url, what a running exporter publishes and what Prometheus has stored of it is compared as
-well. It was read at another time, so a figure that changes meanwhile is called moving, and compared again in the next round.
+well. It is read before and after the ledgers; a figure that changes in between, and is neither time what they say, is moving.
 Counters of these (ledger_spend_usd_total and its companions) are not compared: they begin with the process, and what they grow
 by depends on when each refresh has looked. The gauges of the same charges are.
 
@@ -58,7 +57,6 @@ used; 130 interrupted."""
     option, "--prometheus-url", "prometheus_url", prefix="prometheus-", help="A Prometheus that scrapes one."
 )
 @option("--prometheus-matchers", default="", help='Which of its series, if there are others: job="ledger-exporter".')
-@option("--rounds", type=click.IntRange(1, 100), default=3, help="How often to compare what is not equal.")
 @option(
     "--wait",
     default="2m",
@@ -82,7 +80,6 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
     prometheus_url: str | None,
     prometheus_matchers: str,
     prometheus_http_config: Path | None,
-    rounds: int,
     wait: timedelta,
     timeout: timedelta,
     form: Literal["text", "json"],
@@ -94,7 +91,7 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
     if prometheus_url is not None:
         asked = Client(client.load(prometheus_http_config))
         places.append(PrometheusPlace(prometheus_url, asked, prometheus_matchers))
-    comparisons = _compare(config.with_timeout(timeout), places, Patience(rounds, wait.total_seconds()))
+    comparisons = _compare(config.with_timeout(timeout), places, wait.total_seconds())
     code = 1 if total(comparisons)[Verdict.DIFFERENT] or lost(comparisons) else 0
     if form == "json":
         click.echo(output.as_json(comparisons, code))
@@ -103,10 +100,10 @@ def reconcile(  # noqa: PLR0913 - one parameter an option
     sys.exit(code)
 
 
-def _compare(config: Config, places: list[Place], patience: Patience) -> list[Comparison]:
+def _compare(config: Config, places: list[Place], wait_seconds: float) -> list[Comparison]:
     status = terminal.StatusLine()
     with opened_sources(config) as sources:
         try:
-            return compare(config, sources, places, patience, status)
+            return compare(config, sources, places, wait_seconds, status)
         finally:
             status.end()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Self
 
 from exporter.publishing.samples import Key
 from exporter.reconcile import exact
@@ -40,43 +40,30 @@ class Compared:
         return VIEW_OF.get(self.key[0], exact.VIEW)
 
 
-V = TypeVar("V")
-
-
-@dataclass
+@dataclass(frozen=True)
 class Comparison:
-    """All figures that one place publishes, beside the oracle's; `notes` are what else there is to say of it.
+    """All figures that one place publishes, beside the oracle's.
 
-    It is incomplete where the place was lost in the last round; what was compared before stands.
+    `notes` say what else there is to know of it. It is incomplete where the place could not be read a second time.
     """
 
     of: str
-    figures: dict[Key, Compared] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    rounds: int = 0
+    figures: Mapping[Key, Compared] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     incomplete: bool = False
 
-    def compare(self, before: Mapping[Key, V], after: Mapping[Key, V], oracle: Mapping[Key, V]) -> None:
-        """Compare what was published before and after the oracle read with what it says; what was equal once is settled.
-
-        A figure that is not what the oracle says, but has changed meanwhile, is moving: who is late cannot be told.
-        """
-        self.rounds += 1
-        self.incomplete = False
-        settled = {key for key, compared in self.figures.items() if compared.verdict is Verdict.EQUAL}
-        kept = {key: compared for key, compared in self.figures.items() if key in settled}
-        for key in (before.keys() | after.keys() | oracle.keys()) - settled:
-            kept[key] = _judge(key, before.get(key), after.get(key), oracle.get(key))
-        self.figures = kept
-
-    def lose(self, why: str) -> None:
-        """Note that the figures could not be read, and why."""
-        self.incomplete, self.notes = True, [why]
-
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether every figure is equal."""
-        return not self.incomplete and all(compared.verdict is Verdict.EQUAL for compared in self.figures.values())
+    @classmethod
+    def between(
+        cls,
+        of: str,
+        before: Mapping[Key, Value],
+        after: Mapping[Key, Value],
+        oracle: Mapping[Key, Value],
+        notes: tuple[str, ...] = (),
+    ) -> Self:
+        """Compare what was published before and after the oracle read with what the oracle says."""
+        keys = before.keys() | after.keys() | oracle.keys()
+        return cls(of, {key: _judge(key, before.get(key), after.get(key), oracle.get(key)) for key in keys}, notes)
 
     def of_verdict(self, verdict: Verdict) -> list[Compared]:
         """Return the figures with a verdict, in the order of their names and labels."""
@@ -92,6 +79,7 @@ class Comparison:
 
 
 def _judge(key: Key, before: Value, after: Value, oracle: Value) -> Compared:
+    """Judge a figure: one that is never what the oracle says, but has changed meanwhile, is moving."""
     if _same(before, oracle) or _same(after, oracle):
         return Compared(key, oracle, oracle, Verdict.EQUAL)
     verdict = Verdict.DIFFERENT if _same(before, after) else Verdict.MOVING

@@ -31,7 +31,6 @@ def as_json(comparisons: Sequence[Comparison], code: int) -> str:
 def _as_object(comparison: Comparison) -> dict[str, Any]:
     return {
         "of": comparison.of,
-        "rounds": comparison.rounds,
         "incomplete": comparison.incomplete,
         "notes": comparison.notes,
         "views": {
@@ -65,8 +64,7 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
 
 
 def _block(comparison: Comparison) -> Iterator[str]:
-    rounds = f", in {comparison.rounds} rounds" if comparison.rounds > 1 else ""
-    yield click.style(f"{comparison.of} beside the oracle{rounds}", bold=True)
+    yield click.style(f"{comparison.of} beside the oracle", bold=True)
     yield from (click.style(f"  {note}", fg="yellow") for note in comparison.notes)
     rows = [
         (view, *(_count(counts[verdict], verdict) for verdict in Verdict))
@@ -96,10 +94,7 @@ def _summary(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if lost(comparisons):
         yield click.style(f"{lost(comparisons)} of {len(comparisons)} comparisons are incomplete.", fg="red", bold=True)
     if counts[Verdict.MOVING]:
-        yield (
-            f"{counts[Verdict.MOVING]:,} moved in every round and could not be compared;"
-            " more rounds (--rounds) or a quieter hour will tell."
-        )
+        yield f"{counts[Verdict.MOVING]:,} moved meanwhile and could not be compared; a quieter hour will tell."
 
 
 def _count(number: int, verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from exporter.client import Client, with_path
 from exporter.errors import RequestError
-from exporter.publishing.samples import Key, by_key, of_exposition
+from exporter.publishing.samples import by_key, of_exposition
 from exporter.reconcile.figures import (
     NAMES,
     Samples,
@@ -25,7 +25,7 @@ _CLOCK_SECONDS = 1.0
 """How far the exporter's clock may be from ours."""
 _POLL_SECONDS = 0.5
 
-Read = Mapping[Target, Mapping[Key, float]]
+Read = Mapping[Target, Samples]
 
 
 class Place(Protocol):
@@ -37,13 +37,6 @@ class Place(Protocol):
 
     def read(self) -> Read:
         """Return every sample now, by target.
-
-        Raises:
-            RequestError: it does not answer as it should.
-        """
-
-    def instants(self) -> Mapping[Target, float]:
-        """Return as of when each target's figures are (Unix seconds).
 
         Raises:
             RequestError: it does not answer as it should.
@@ -69,10 +62,6 @@ class ExporterPlace:
         except ValueError as error:
             raise RequestError(f"{self.name} is no page of metrics: {error}") from None
 
-    def instants(self) -> Mapping[Target, float]:
-        """Scrape it, for the instant of its snapshot."""
-        return _instants(self.read())
-
 
 @dataclass(frozen=True)
 class PrometheusPlace:
@@ -84,21 +73,9 @@ class PrometheusPlace:
 
     def read(self) -> Read:
         """Ask for what was scraped last of every metric."""
-        return self._ask("|".join(NAMES))
-
-    def instants(self) -> Mapping[Target, float]:
-        """Ask for the instant of the snapshot scraped last."""
-        return _instants(self._ask(health.SNAPSHOT.name))
-
-    def _ask(self, names: str) -> Read:
-        matchers = ",".join(filter(None, [f'__name__=~"{names}"', self.matchers.strip("{} ,")]))
+        matchers = ",".join(filter(None, [f'__name__=~"{"|".join(NAMES)}"', self.matchers.strip("{} ,")]))
         url = f"{self.name.rstrip('/')}/api/v1/query"
         return of_prometheus(self.client.post(url, {"query": f"{{{matchers}}}"}))
-
-
-def _instants(read: Read) -> dict[Target, float]:
-    found = {target: value_of(samples, health.SNAPSHOT) for target, samples in read.items()}
-    return {target: instant for target, instant in found.items() if instant is not None}
 
 
 def read(place: Place) -> Read:
@@ -107,29 +84,50 @@ def read(place: Place) -> Read:
     Raises:
         RequestError: it does not answer, nothing of an exporter is there, or that is still loading.
     """
-    found = place.read()
-    instants = _instants(found)
-    if not instants:
+    found = {target: samples for target, samples in place.read().items() if value_of(samples, health.SNAPSHOT)}
+    if not found:
         raise RequestError(f"{place.name} has no figures of a ledger-exporter that has read its ledgers")
-    for target in instants:
-        loaded = min(values_of(found[target], health.PROGRESS).values(), default=1.0)
+    for target, samples in found.items():
+        loaded = min(values_of(samples, health.PROGRESS).values(), default=1.0)
         if loaded < 1:
             raise RequestError(
                 f"{named(place, target)} has loaded {loaded:.0%} of its ledgers: try again when it has all"
             )
-    return {target: found[target] for target in instants}
+    return found
 
 
-def wait(place: Place, targets: Read, since: float, seconds: float, status: StatusLine) -> list[Target]:
-    """Wait until every target's figures are of after an instant, for so many seconds; return those that are not."""
-    until = time.monotonic() + seconds
+@dataclass(frozen=True)
+class Again:
+    """The second reading of a place: its targets, those that have not refreshed, and why it cannot be read, if so."""
+
+    read: Read
+    late: frozenset[Target]
+    problem: str = ""
+
+
+def read_again(place: Place, before: Read, since: float, seconds: float, status: StatusLine) -> Again:
+    """Read a place until every target has refreshed after an instant, for at most so many seconds.
+
+    The first reading of a target that is late enough counts, so that it does not move on while others are waited for.
+    """
+    until, fresh = time.monotonic() + seconds, dict[Target, Samples]()
     while True:
-        instants = place.instants()
-        late = [target for target in targets if instants.get(target, 0.0) < since + _CLOCK_SECONDS]
+        try:
+            found, problem = read(place), ""
+        except RequestError as error:
+            found, problem = {}, str(error)
+        refreshed = {target for target, samples in found.items() if _instant(samples) >= since + _CLOCK_SECONDS}
+        fresh.update({target: found[target] for target in refreshed - fresh.keys()})
+        late = [target for target in before if target not in fresh]
         if not late or time.monotonic() >= until:
-            return late
+            return Again({**found, **fresh}, frozenset(late), problem)
         status.say(f"Waiting for the next refresh of {named(place, late[0])} ...")
         time.sleep(_POLL_SECONDS)
+
+
+def _instant(samples: Samples) -> float:
+    """Return as of when figures are (Unix seconds), 0 where that is not known."""
+    return value_of(samples, health.SNAPSHOT) or 0.0
 
 
 def named(place: Place, target: Target) -> str:

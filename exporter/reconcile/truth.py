@@ -34,20 +34,18 @@ class Telling:
 
 @dataclass(frozen=True)
 class Truth:
-    """The oracle's telling for each folding of labels, and the engine's, if it was asked for.
+    """The oracle's telling for each folding of labels, and the engine's.
 
     `instant` is when the databases' snapshots were open (Unix seconds): what is read from then on is of the same rows or later.
     """
 
     instant: float
     oracle: Mapping[Kept, Telling]
-    engine: Telling | None
+    engine: Telling
 
 
-def read(
-    config: Config, sources: Mapping[str, Source], folded: Iterable[Kept], status: StatusLine, *, engine: bool
-) -> Truth:
-    """Read all ledgers whole, once for each folding, and with `engine` also range by range, in the same snapshots.
+def read(config: Config, sources: Mapping[str, Source], folded: Iterable[Kept], status: StatusLine) -> Truth:
+    """Read all ledgers whole, once for each folding, and range by range as the engine does, in the same snapshots.
 
     Raises:
         SourceError: a ledger cannot be read.
@@ -64,7 +62,7 @@ def read(
             oracle[kept] = _told(
                 Refresher.new(config, sources, tuning=Tuning(reads_whole=True), policy=policy), now, status
             )
-        return Truth(instant, oracle, _told(Refresher.new(config, sources), now, status) if engine else None)
+        return Truth(instant, oracle, _told(Refresher.new(config, sources), now, status))
 
 
 def _told(refresher: Refresher, now: datetime, status: StatusLine) -> Telling:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from exporter.publishing.samples import by_key, of_families
 from exporter.reconcile import output
 from exporter.reconcile.comparison import Comparison, Verdict
 from exporter.reconcile.published import ExporterPlace, Place, PrometheusPlace, Read
-from exporter.reconcile.rounds import Patience, reconcile
+from exporter.reconcile.reconciling import reconcile
 from exporter.refresher import Refresher
 from exporter.terminal import StatusLine
 from tests.support.commands import run
@@ -67,9 +66,9 @@ class Reconciled:
         return {view: counts["equal"] for view, counts in self.said["comparisons"][number]["views"].items()}
 
 
-def reconciled(config: Path, *places: Place, rounds: int = 3, wait_seconds: float = DEADLINE_SECONDS) -> Reconciled:
+def reconciled(config: Path, *places: Place, wait_seconds: float = DEADLINE_SECONDS) -> Reconciled:
     """Reconcile within this process."""
-    comparisons = in_process(config, *places, rounds=rounds, wait_seconds=wait_seconds)
+    comparisons = in_process(config, *places, wait_seconds=wait_seconds)
     return Reconciled(json.loads(output.as_json(comparisons, 0)))
 
 
@@ -116,7 +115,7 @@ class TestEngine:
         with booking(dsn):
             for _ in range(5):
                 (comparison,) = in_process(config)
-                assert comparison.is_settled
+                assert is_equal(comparison)
 
     @pytest.mark.usefixtures("history")
     def test_a_row_that_it_loses_is_found(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +142,7 @@ class TestCommand:
         other.write_text(config.read_text() + "waste: {max_impact: 0.1}\n")
         with exporting(other) as exporter:
             url = f"--url=http://{exporter.address}"
-            ended = run("reconcile", f"--config.file={config}", url, "--rounds=1", "--output=json")
+            ended = run("reconcile", f"--config.file={config}", url, "--output=json")
 
         found = Reconciled(json.loads(ended.stdout))
         assert ended.returncode == 1
@@ -168,7 +167,7 @@ class TestCommand:
     def test_an_exporter_that_goes_away_meanwhile_is_exit_code_1(self, config: Path) -> None:
         """What was compared is told all the same."""
         with exporting(config) as exporter, Once(exporter.ask("/metrics").body) as once:
-            ended = run("reconcile", f"--config.file={config}", f"--url={once.url}", "--output=json")
+            ended = run("reconcile", f"--config.file={config}", f"--url={once.url}", "--wait=1s", "--output=json")
 
         found = Reconciled(json.loads(ended.stdout))
         assert (ended.returncode, found.said["exit_code"]) == (1, 1)
@@ -200,7 +199,7 @@ class TestExporter:
     def test_what_moves_is_no_difference(self, config: Path, dsn: str) -> None:
         """Bookings go on all the while."""
         with booking(dsn), exporting(config) as exporter:
-            found = reconciled(config, at(exporter), rounds=2)
+            found = reconciled(config, at(exporter))
 
         assert found.different == 0
         assert found.compared()["utilization"] > 20
@@ -212,7 +211,7 @@ class TestExporter:
         configure(config, dsn, interval="14m")
         with exporting(config) as exporter:
             platform.execute(OLD_ROW)
-            found = reconciled(config, at(exporter), rounds=1, wait_seconds=1)
+            found = reconciled(config, at(exporter), wait_seconds=1)
 
         assert ("ledger_quest_spend_usd", "all") in found.differences()
         assert "no refresh within 1 s" in found.said["comparisons"][1]["notes"][0]
@@ -244,10 +243,10 @@ class TestPrometheus:
             found = reconciled(config, PrometheusPlace(prometheus.url, Client()))
             config.write_text(config.read_text() + "waste: {max_impact: 0.1}\n")
             mine = PrometheusPlace(prometheus.url, Client(), '{job="ledger-exporter"}')
-            other = reconciled(config, mine, rounds=1, wait_seconds=0)
+            other = reconciled(config, mine, wait_seconds=0)
             with pytest.raises(RequestError, match="no figures of a ledger-exporter"):
                 reconciled(config, PrometheusPlace(prometheus.url, Client(), 'job="another"'))
-            ended = run("reconcile", f"--config.file={config}", f"--prometheus-url={prometheus.url}", "--rounds=1")
+            ended = run("reconcile", f"--config.file={config}", f"--prometheus-url={prometheus.url}")
 
         target = f'{prometheus.url} {{instance="{exporter.address}",job="ledger-exporter"}}'
         assert found.said["comparisons"][1]["of"] == target
@@ -286,39 +285,33 @@ class TestVanishing:
         with refreshing(config) as exporter:
             _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, {"b"}]), wait_seconds=0)
 
-        assert (one.of, one.incomplete, one.rounds) == ("an exporter whose walk rests {a}", True, 0)
-        assert one.notes == ["it was there before and has gone: not all of it could be compared"]
-        assert (other.of, other.incomplete, other.is_settled) == ("an exporter whose walk rests {b}", False, True)
+        assert (one.of, one.incomplete, one.figures) == ("an exporter whose walk rests {a}", True, {})
+        assert one.notes == ("it was there before and has gone: it could not be compared",)
+        assert (other.of, other.incomplete, is_equal(other)) == ("an exporter whose walk rests {b}", False, True)
 
-    def test_who_comes_back_is_compared(self, config: Path) -> None:
+    def test_an_exporter_that_comes_back_is_compared(self, config: Path) -> None:
         with refreshing(config) as exporter:
-            pair = Pair(exporter, [{"a", "b"}, {"b"}, {"a", "b"}])
-            _, one, other = in_process(config, pair, rounds=2, wait_seconds=0)
+            _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, {"b"}, set(), {"a", "b"}]))
 
-        assert not one.incomplete
-        assert one.is_settled
-        assert (one.notes, other.is_settled) == ([], True)
+        assert (one.incomplete, one.notes, other.notes) == (False, (), ())
+        assert is_equal(one)
+        assert is_equal(other)
 
-    def test_who_comes_instead_is_compared_too(self, config: Path) -> None:
-        """A rolled pod has another name."""
-        with refreshing(config) as exporter:
-            pair = Pair(exporter, [{"old"}, {"new"}])
-            _, old, new = in_process(config, pair, rounds=3, wait_seconds=0)
-
-        assert (old.incomplete, new.incomplete) == (True, False)
-        assert new.is_settled
-
-    @pytest.mark.parametrize("rounds", [1, 2])
-    def test_a_whole_place_may_go(self, config: Path, rounds: int) -> None:
+    def test_a_whole_place_may_go(self, config: Path) -> None:
         """In the words of whoever answers in its place."""
         with refreshing(config) as exporter:
-            _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, set()]), rounds=rounds, wait_seconds=0)
+            _, one, other = in_process(config, Pair(exporter, [{"a", "b"}, set()]), wait_seconds=0)
 
         assert one.incomplete
         assert other.incomplete
-        assert one.notes == other.notes == [
-            "an exporter whose walk rests has no figures of a ledger-exporter that has read its ledgers"
-        ]  # fmt: skip
+        assert one.notes == other.notes == (
+            "an exporter whose walk rests has no figures of a ledger-exporter that has read its ledgers",
+        )  # fmt: skip
+
+
+def is_equal(comparison: Comparison) -> bool:
+    """Tell whether every figure is what the oracle says."""
+    return bool(comparison.figures) and {one.verdict for one in comparison.figures.values()} == {Verdict.EQUAL}
 
 
 class Refreshing:
@@ -335,11 +328,6 @@ class Refreshing:
             self._refresh.load(datetime.now(UTC), 1)
             published = self._refresh.run(datetime.now(UTC))
         return {"": by_key(of_families(views.families(published.snapshot)))}
-
-    def instants(self) -> Mapping[str, float]:
-        return {
-            target: samples["ledger_snapshot_timestamp_seconds", frozenset()] for target, samples in self.read().items()
-        }
 
     def walk_corrects(self) -> bool:
         """Walk on, for some refreshes; tell whether something was corrected."""
@@ -361,10 +349,6 @@ class Pair:
         targets = self._there.pop(0) if len(self._there) > 1 else self._there[0]
         (samples,) = self._exporter.read().values()
         return dict.fromkeys(sorted(targets), samples)
-
-    def instants(self) -> Mapping[str, float]:
-        """Whoever is there next has refreshed."""
-        return dict.fromkeys(self._there[0], math.inf)
 
 
 class Once(ThreadingHTTPServer):
@@ -410,13 +394,11 @@ def refreshing(config: Path) -> Iterator[Refreshing]:
             source.close()
 
 
-def in_process(
-    config: Path, *places: Place, rounds: int = 1, wait_seconds: float = DEADLINE_SECONDS
-) -> list[Comparison]:
+def in_process(config: Path, *places: Place, wait_seconds: float = DEADLINE_SECONDS) -> list[Comparison]:
     loaded = config_file.load(config).with_timeout(timedelta(minutes=10))  # as the command does
     sources = open_sources(loaded)
     try:
-        return reconcile(loaded, sources, places, Patience(rounds, wait_seconds), StatusLine())
+        return reconcile(loaded, sources, places, wait_seconds, StatusLine())
     finally:
         for source in sources.values():
             source.close()

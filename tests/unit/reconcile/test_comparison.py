@@ -14,10 +14,8 @@ EQUAL, MOVING, DIFFERENT = Verdict.EQUAL, Verdict.MOVING, Verdict.DIFFERENT
 
 
 def verdict(before: float | None, after: float | None, oracle: float | None) -> Verdict:
-    comparison = Comparison("it")
-    told = [{} if value is None else {KEY: value} for value in (before, after, oracle)]
-    comparison.compare(told[0], told[1], told[2])
-    return comparison.figures[KEY].verdict
+    before_, after_, oracle_ = [{} if value is None else {KEY: value} for value in (before, after, oracle)]
+    return Comparison.between("it", before_, after_, oracle_).figures[KEY].verdict
 
 
 @pytest.mark.parametrize(
@@ -48,47 +46,10 @@ def test_a_figure_is_equal_to_the_last_bit_or_moving_or_different(
     assert verdict(before, after, oracle) is expected
 
 
-def test_what_was_equal_once_is_settled() -> None:
-    """It may move on: it has been compared."""
-    comparison = Comparison("it")
-    comparison.compare({KEY: 1.0, OTHER: 1.0}, {KEY: 1.0, OTHER: 3.0}, {KEY: 1.0, OTHER: 2.0})
-    comparison.compare({KEY: 5.0, OTHER: 4.0}, {KEY: 5.0, OTHER: 4.0}, {KEY: 6.0, OTHER: 4.0})
-
-    assert comparison.is_settled
-    assert comparison.rounds == 2
-
-
-def test_the_last_round_decides_about_the_rest() -> None:
-    """A difference that was corrected meanwhile is none; one that shows later is."""
-    comparison = Comparison("it")
-    comparison.compare({KEY: 1.0, OTHER: 1.0}, {KEY: 1.0, OTHER: 2.0}, {KEY: 9.0, OTHER: 3.0})
-    comparison.compare({KEY: 9.0, OTHER: 2.0}, {KEY: 9.0, OTHER: 2.0}, {KEY: 9.0, OTHER: 3.0})
-
-    assert {key: each.verdict for key, each in comparison.figures.items()} == {KEY: EQUAL, OTHER: DIFFERENT}
-
-
-def test_what_has_gone_everywhere_is_not_held_against_anybody() -> None:
-    comparison = Comparison("it")
-    comparison.compare({KEY: 1.0}, {KEY: 1.0}, {})
-    comparison.compare({}, {}, {})
-
-    assert comparison.figures == {}
-
-
 def test_figures_are_counted_by_view_in_their_order() -> None:
-    comparison = Comparison("it")
     figures = {OTHER: 1.0, KEY: 1.0, ("spend.usd", frozenset()): 1.0}
-    comparison.compare(figures, figures, {**figures, KEY: 2.0})
+    comparison = Comparison.between("it", figures, figures, {**figures, KEY: 2.0})
 
     assert list(comparison.by_view()) == ["utilization", "providers", "exact sums"]
     assert comparison.by_view()["utilization"] == {DIFFERENT: 1}
     assert total([comparison, comparison]) == {EQUAL: 4, DIFFERENT: 2}
-
-
-def test_what_is_lost_is_not_settled_until_it_is_compared_again() -> None:
-    comparison = Comparison("it")
-    comparison.lose("it has gone")
-    assert (comparison.incomplete, comparison.is_settled, comparison.notes) == (True, False, ["it has gone"])
-
-    comparison.compare({KEY: 1.0}, {KEY: 1.0}, {KEY: 1.0})
-    assert (comparison.incomplete, comparison.is_settled) == (False, True)

@@ -16,11 +16,11 @@ EXACT = ("spend.usd", frozenset({("quest", "Café")}))
 
 
 def compared() -> Comparison:
-    comparison = Comparison("http://127.0.0.1:9851/metrics")
-    comparison.compare({SPEND: 1.5, TASKS: 3.0, EXACT: Decimal("1.50")}, {SPEND: 1.5, TASKS: 4.0, EXACT: Decimal("1.50")},
-                       {SPEND: 1.25, TASKS: 5.0})  # fmt: skip
-    comparison.notes = ["the cost ledger could not be read"]
-    return comparison
+    before = {SPEND: 1.5, TASKS: 3.0, EXACT: Decimal("1.50")}
+    after = {**before, TASKS: 4.0}
+    oracle = {SPEND: 1.25, TASKS: 5.0}
+    notes = ("the cost ledger could not be read",)
+    return Comparison.between("http://127.0.0.1:9851/metrics", before, after, oracle, notes)
 
 
 def test_text_is_a_table_of_views_and_one_of_differences() -> None:
@@ -37,24 +37,21 @@ def test_text_is_a_table_of_views_and_one_of_differences() -> None:
         '  spend.usd               quest="Café"                    1.50  (absent)\n'
         "\n"
         "2 of 2 figures differ.\n"
-        "1 moved in every round and could not be compared; more rounds (--rounds) or a quieter hour will tell."
+        "1 moved meanwhile and could not be compared; a quieter hour will tell."
     )
 
 
 def test_only_the_first_differences_are_shown() -> None:
-    comparison = Comparison("it")
     many = {("ledger_charged_tasks", frozenset({("window", str(number))})): 1.0 for number in range(70)}
-    comparison.compare(many, many, {})
-    text = click.unstyle(output.as_text([comparison]))
+    text = click.unstyle(output.as_text([Comparison.between("it", many, many, {})]))
 
     assert text.count('window="') == output.MOST_SHOWN
     assert "and 20 more; --output=json has all" in text
 
 
 def test_what_was_lost_is_no_success() -> None:
-    whole, lost = Comparison("here"), Comparison("there")
-    whole.compare({TASKS: 3.0}, {TASKS: 3.0}, {TASKS: 3.0})
-    lost.lose("it has gone")
+    whole = Comparison.between("here", {TASKS: 3.0}, {TASKS: 3.0}, {TASKS: 3.0})
+    lost = Comparison("there", notes=("it has gone",), incomplete=True)
 
     assert click.unstyle(output.as_text([whole, lost])).endswith(
         "\n\nthere beside the oracle\n  it has gone\n"
