@@ -6,21 +6,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from exporter import views
 from exporter.config import Config
 from exporter.databases.postgresql import Source
 from exporter.errors import Stopped
 from exporter.holding import Holding, Parts
-from exporter.labelling.labels import Labeller
 from exporter.labelling.policy import LabelPolicy
 from exporter.logs import Troubles
-from exporter.parts import CostPart
-from exporter.publishing.builder import Builder, Published
-from exporter.publishing.census import Census, Rules, exporter_series
-from exporter.publishing.counters import Counters, Proposal
+from exporter.publishing.builder import Published
+from exporter.publishing.counters import Counters
 from exporter.publishing.exposition import Renderer
+from exporter.publishing.maker import SnapshotMaker
 from exporter.publishing.snapshot import Reload, Snapshot
 from exporter.reading.readers import Readers
 from exporter.reading.reading import Reading
@@ -65,11 +62,11 @@ class Refresher:
         self.kept = kept
         self.readers = readers
         self.reload = reload
-        self._rules = Rules.of(config)
-        self._builder = Builder(config)
+        self._maker = SnapshotMaker(config, kept.holding, kept.policy, kept.counters)
         self._troubles = Troubles()
-        last = last or self._builder.blank(kept.holding.health, reload)
-        self.last: Snapshot = replace(last, settings=self._builder.settings, reload=reload)
+        builder = self._maker.builder
+        last = last or builder.blank(kept.holding.health, reload)
+        self.last: Snapshot = replace(last, settings=builder.settings, reload=reload)
 
     @classmethod
     def new(
@@ -110,7 +107,7 @@ class Refresher:
         """
         try:
             self._take(self._read(now, again=again), now)
-            snapshot = self._build(now)
+            snapshot = self._maker.make(now, self.reload, is_loading=self.is_loading)
             families = views.families(snapshot)
         except Stopped:
             raise
@@ -119,7 +116,7 @@ class Refresher:
             if self._troubles.recur("snapshot"):
                 log.exception("making a snapshot failed unexpectedly")
             self.kept.holding.fail(f"unexpected {type(error).__name__} in making a snapshot")
-            snapshot = self._builder.hold(self.last, self.kept.holding.health, self.reload, now)
+            snapshot = self._maker.builder.hold(self.last, self.kept.holding.health, self.reload, now)
             families = views.families(snapshot)
         published = Published(snapshot, self.kept.renderer.render(families))
         self.last = snapshot
@@ -157,21 +154,3 @@ class Refresher:
         self.kept.holding.take(readings, now)
         if self.kept.holding.health["cost"].up:
             self.readers.forget_gone_tasks()
-
-    def _build(self, now: datetime) -> Snapshot:
-        """Make the snapshot of all that is known."""
-        parts, kept = self.parts(now), self.kept
-        besides = exporter_series(parts, kept.holding.health, kept.holding.instant, self.reload)
-        census = Census(parts, self._rules, kept.counters, partial(self._propose, parts.cost), besides)
-        labels = kept.policy.decide(parts, census)
-        proposal = census.proposal(labels)
-        if proposal is not None:
-            kept.counters.take(proposal)
-        return self._builder.build(parts, labels, kept.counters, kept.holding, self.reload)
-
-    def _propose(self, part: CostPart | None, labeller: Labeller) -> Proposal | None:
-        """Propose what the counters become: they change with each newly read cost ledger that is loaded."""
-        counters = self.kept.counters
-        if part is None or part is counters.counted or "all" not in part.windows or self.is_loading:
-            return None
-        return counters.propose_part(part, labeller)

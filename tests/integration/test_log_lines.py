@@ -14,6 +14,7 @@ import yaml
 from exporter.app import App
 from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
+from exporter.publishing.maker import SnapshotMaker
 from exporter.refresher import Refresher
 from tests.support.bookings import Books
 from tests.support.engine import Engine, broken_off
@@ -109,13 +110,13 @@ def test_a_bug_is_told_with_its_traceback_and_does_not_fill_the_disk(
 ) -> None:
     """And every ledger is down: old figures must not look alive."""
 
-    def fail(_refresher: Refresher, _now: datetime) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
     books.book("cost", history())
     with Engine([books.dsn]) as engine:
         engine.refresh(NOON)
-        monkeypatch.setattr(Refresher, "_build", fail)
+        monkeypatch.setattr(SnapshotMaker, "make", fail)
         healths = [engine.inner.run(NOON).snapshot.health for _ in range(100)]
 
     lines = said(caplog, "making a snapshot failed unexpectedly")
