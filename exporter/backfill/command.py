@@ -13,14 +13,13 @@ import click
 
 from exporter import config_file, logs, options
 from exporter.app import open_sources
-from exporter.backfill import period, reading
 from exporter.backfill.filling import fill
 from exporter.backfill.journal import Done, Journal
 from exporter.backfill.output import Output
 from exporter.backfill.past import Past
+from exporter.backfill.period import Steps
 from exporter.backfill.request import STANDARD_OUTPUT, Request
 from exporter.config import Config, parse_duration
-from exporter.ledgers.history import Steps
 from exporter.options import converted
 from exporter.progress import Progress
 from exporter.views import METRICS
@@ -122,10 +121,10 @@ _HEADER = _Pair(
 )
 @option(
     "--step",
-    default="5m",
+    default="1h",
     metavar="DURATION",
     callback=converted(parse_duration),
-    help="From instant to instant; more than 5m leaves gaps in graphs.",
+    help="From instant to instant; more than 5m leaves gaps in graphs of Prometheus.",
 )
 @option(
     "--output",
@@ -137,7 +136,7 @@ _HEADER = _Pair(
     option,
     "--to-url",
     "url",
-    help="Send it instead: to VictoriaMetrics where the path ends with /import, else by remote write.",
+    help="Send it there instead, by remote write.",
 )
 @option(
     "--header", "headers", type=_HEADER, multiple=True, metavar="NAME:VALUE", help="An HTTP header to send. Repeatable."
@@ -193,7 +192,7 @@ class _Watch:
 
     def reached(self, number: int) -> None:
         """Show the day that is done."""
-        day = period.day_of(self.steps.instant(number - 1))
+        day = self.steps.day(number - 1)
         self.progress.show(number / self.steps.count, f"{day} {self.output.position / _MEGABYTE:,.0f} MB")
 
 
@@ -205,13 +204,7 @@ def _run(config: Config, request: Request, stack: ExitStack) -> None:
     before = journal.read() if journal else None
     begun = before or Done(request.steps(datetime.now(UTC)))
     steps = begun.steps
-    past = Past(
-        config,
-        steps,
-        reading.charged(config, sources, steps),
-        reading.ended(config, sources, steps),
-        reading.allocated(config, sources, steps),
-    )
+    past = Past(config, sources, steps)
     output = request.open(before.position if before else None)
     progress = Progress("Backfilling")
     stack.callback(progress.end)

@@ -7,13 +7,12 @@ from typing import Protocol
 from exporter.backfill.journal import Done
 from exporter.backfill.output import Output
 from exporter.backfill.past import Past
+from exporter.backfill.period import Steps
 from exporter.backfill.recorder import Recorder
-from exporter.backfill.section import Section
-from exporter.ledgers.history import Steps
 
 
 class Watch(Protocol):
-    """Who follows the work."""
+    """Follows the work."""
 
     def wrote(self, done: Done) -> None:
         """Be told what is written for good."""
@@ -33,13 +32,12 @@ def fill(past: Past, done: Done, output: Output, watch: Watch) -> Done:
         if number < begin:
             past.skip(number)
         else:
-            recorder.take(past.step(number, whole=recorder.steps == 0))
-        if recorder.steps and (_ends_day(steps, number) or recorder.is_full):
-            first = number + 1 - recorder.steps
-            section = Section([steps.instant(step) for step in range(first, number + 1)], recorder.empty())
-            output.write(section)
-            done = done.after(section, output.position)
-            watch.wrote(done)
+            recorder.take(steps.instant(number), past.step(number))
+            if _ends_day(steps, number) or recorder.is_full:
+                section = recorder.empty()
+                output.write(section)
+                done = done.after(section, output.position)
+                watch.wrote(done)
         if _ends_day(steps, number):
             watch.reached(number + 1)
     return done

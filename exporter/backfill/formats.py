@@ -1,4 +1,4 @@
-"""How a section is written: as OpenMetrics, as lines of JSON for VictoriaMetrics, as remote write for Prometheus and others.
+"""How a section is written: as OpenMetrics, or as remote write.
 
 A series seldom changes from step to step. So in each format what its value makes of a sample's text is joined with the texts
 of the instants, a run at a time.
@@ -6,24 +6,13 @@ of the instants, a run at a time.
 
 from __future__ import annotations
 
-import json
-import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Protocol
 
-from exporter.backfill.recorder import Labels, Run
-from exporter.backfill.section import Section
+from exporter.backfill.recorder import Labels, Run, Section
 from exporter.publishing.exposition import OPENMETRICS, head, line_beginning, written
 from exporter.views.metric import Metric
-
-
-class Format(Protocol):
-    """Writes sections as pieces of bytes, each complete in itself and a series at most: more is never held."""
-
-    def pieces(self, section: Section) -> Iterator[bytes]:
-        """Yield a section."""
 
 
 class OpenMetrics:
@@ -60,27 +49,6 @@ class OpenMetrics:
 
 def _labels(metric: Metric, labels: Labels, extra: Mapping[str, str]) -> dict[str, str]:
     return {**dict(zip(metric.labels, labels, strict=True)), **extra}
-
-
-class VictoriaMetrics:
-    """Lines of JSON, each a series with its values and timestamps, as `/api/v1/import` takes them."""
-
-    def __init__(self, extra: Mapping[str, str]) -> None:
-        """`extra` are labels that every series gets."""
-        self._extra = extra
-
-    def pieces(self, section: Section) -> Iterator[bytes]:
-        """Yield a section."""
-        stamps = [f"{instant}000" for instant in section.instants]
-        for metric, labels, runs in section.series():
-            name = json.dumps({"__name__": metric.name, **_labels(metric, labels, self._extra)}, ensure_ascii=False)
-            values = ",".join([",".join([_json_number(run.value)] * (run.end - run.start)) for run in runs])
-            instants = ",".join([",".join(stamps[run.start : run.end]) for run in runs])
-            yield f'{{"metric":{name},"values":[{values}],"timestamps":[{instants}]}}\n'.encode()
-
-
-def _json_number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else '"Infinity"' if value > 0 else '"-Infinity"'
 
 
 class RemoteWrite:

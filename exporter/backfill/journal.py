@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from exporter.backfill.section import Section
+from exporter.backfill.period import Steps
+from exporter.backfill.recorder import Section
 from exporter.errors import ExporterError
-from exporter.ledgers.history import Steps
 
 
 class JournalError(ExporterError):

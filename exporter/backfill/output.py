@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from exporter.backfill.formats import Format, OpenMetrics, RemoteWrite
-from exporter.backfill.section import Section
+from exporter.backfill.formats import OpenMetrics, RemoteWrite
+from exporter.backfill.recorder import Section
 from exporter.backfill.sending import Receiver
 from exporter.errors import ExporterError
 
@@ -135,9 +135,9 @@ class StandardOutput:
 class Remote:
     """A receiver of requests, each of about a megabyte."""
 
-    def __init__(self, receiver: Receiver, written_as: Format, position: int) -> None:
+    def __init__(self, receiver: Receiver, remote_write: RemoteWrite, position: int) -> None:
         self._receiver = receiver
-        self._format = written_as
+        self._format = remote_write
         self.position = position
 
     def write(self, section: Section) -> None:
@@ -147,7 +147,7 @@ class Remote:
             RequestError: it was not taken.
         """
         for batch in _batches(self._format.pieces(section)):
-            body = RemoteWrite.request(batch) if isinstance(self._format, RemoteWrite) else b"".join(batch)
+            body = RemoteWrite.request(batch)
             self._receiver.send(body)
             self.position += len(body)
 

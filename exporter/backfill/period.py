@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from exporter.config import parse_duration
 from exporter.errors import ExporterError
-from exporter.ledgers.history import Steps
 
 HEAD = timedelta(hours=3)
 """What Prometheus may still hold in memory: blocks that reach into it would overlap."""
@@ -14,6 +14,23 @@ HEAD = timedelta(hours=3)
 
 EARLIEST = datetime(1972, 1, 1, tzinfo=UTC)
 """What is before it belongs to no ledger, and remote write's milliseconds since 1970 would not be of the length they are."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Instants at equal distances, in Unix seconds: step n is `first + n * seconds`."""
+
+    first: int
+    seconds: int
+    count: int
+
+    def instant(self, step: int) -> int:
+        """Return the instant of a step."""
+        return self.first + step * self.seconds
+
+    def day(self, step: int) -> date:
+        """Return the UTC date of a step."""
+        return datetime.fromtimestamp(self.instant(step), UTC).date()
 
 
 class PeriodError(ExporterError):
@@ -67,8 +84,3 @@ def _why(latest: datetime, now: datetime) -> str:
     if latest == now:
         return "there is no past in the future"
     return "Prometheus still holds the last three hours in memory, and blocks would overlap with them"
-
-
-def day_of(unix_seconds: int) -> date:
-    """Return the UTC date of an instant."""
-    return datetime.fromtimestamp(unix_seconds, UTC).date()

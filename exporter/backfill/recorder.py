@@ -1,14 +1,15 @@
-"""What series were told over a stretch of steps, kept by where it changes."""
+"""What series were told over a stretch of steps, kept by where it changes: the section that an output writes at once."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import isnan, nan
+from operator import itemgetter
 from typing import NamedTuple
 
-from exporter.backfill.past import Step
-from exporter.views.metric import Metric
+from exporter.views.metric import Family, Metric
 
 _MANY_CHANGES = 8_000_000
 """So many changes are 100 MB of memory."""
@@ -59,51 +60,62 @@ class Changes:
                 yield Run(start, self.positions[index + 1] if index < last else end, value)
 
 
+@dataclass(frozen=True)
+class Section:
+    """Consecutive instants, in Unix seconds, and the series that have samples at them."""
+
+    instants: Sequence[int]
+    recorded: Mapping[Metric, Mapping[Labels, Changes]]
+
+    def series(self) -> Iterator[tuple[Metric, Labels, list[Run]]]:
+        """Yield each series with its runs, metric by metric, in the order of labels."""
+        for metric, by_labels in self.recorded.items():
+            for labels, changes in sorted(by_labels.items(), key=itemgetter(0)):
+                yield metric, labels, list(changes.runs(len(self.instants)))
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of series and of samples."""
+        every = [changes for by_labels in self.recorded.values() for changes in by_labels.values()]
+        return len(every), sum(changes.samples(len(self.instants)) for changes in every)
+
+
 class Recorder:
-    """Takes in steps, of which the first must be whole, until it is emptied."""
+    """Takes in steps until it is emptied."""
 
     def __init__(self) -> None:
         self._series: dict[Metric, dict[Labels, Changes]] = {}
-        self._begin()
-
-    def _begin(self) -> None:
-        self._series = {}
-        self.steps = 0
-        self.changes = 0
+        self._instants: list[int] = []
+        self._changes = 0
 
     @property
     def is_full(self) -> bool:
         """Tell whether what is taken in should be written before more is."""
-        return self.changes > _MANY_CHANGES
+        return self._changes > _MANY_CHANGES
 
-    def take(self, step: Step) -> None:
-        """Take in the next step."""
-        position = self.steps
-        for family in step.families:
-            series = self._series.setdefault(family.metric, {})
-            for labels, value in family.samples.items():
+    def take(self, instant: int, families: Iterable[Family]) -> None:
+        """Take in what is told at the next instant; a series it does not tell of has ended."""
+        position = len(self._instants)
+        self._instants.append(instant)
+        told = {family.metric: family.samples for family in families}
+        for metric, samples in told.items():
+            series = self._series.setdefault(metric, {})
+            for labels, value in samples.items():
                 changes = series.get(labels)
                 if changes is None:
                     changes = series[labels] = Changes()
                 elif changes.values[-1] == value:
                     continue
                 changes.change(position, value)
-                self.changes += 1
-        if step.whole:
-            self._end_others(step, position)
-        self.steps += 1
-
-    def _end_others(self, step: Step, position: int) -> None:
-        """End every series that a whole step does not tell of."""
-        told = {family.metric: family.samples for family in step.families}
+                self._changes += 1
         for metric, series in self._series.items():
             samples = told.get(metric, {})
-            for labels, changes in series.items():
-                if labels not in samples:
-                    changes.end(position)
+            if len(samples) < len(series):
+                for labels, changes in series.items():
+                    if labels not in samples:
+                        changes.end(position)
 
-    def empty(self) -> dict[Metric, dict[Labels, Changes]]:
+    def empty(self) -> Section:
         """Return what was taken in, and begin anew."""
-        series = self._series
-        self._begin()
-        return series
+        section = Section(self._instants, self._series)
+        self._series, self._instants, self._changes = {}, [], 0
+        return section

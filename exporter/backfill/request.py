@@ -10,17 +10,15 @@ import click
 
 from exporter import client
 from exporter.backfill import period
-from exporter.backfill.formats import OpenMetrics, RemoteWrite, VictoriaMetrics
+from exporter.backfill.formats import OpenMetrics, RemoteWrite
 from exporter.backfill.journal import Journal
 from exporter.backfill.output import File, Folder, Output, Remote, StandardOutput
-from exporter.backfill.period import PeriodError
+from exporter.backfill.period import PeriodError, Steps
 from exporter.backfill.sending import REMOTE_WRITE_HEADERS, Receiver
 from exporter.client import Client
 from exporter.config import Config
-from exporter.ledgers.history import Steps
 
 STANDARD_OUTPUT = "-"
-_IMPORT_PATH = "/import"
 _JOURNAL = "ledger-exporter-backfill.state"
 
 
@@ -82,10 +80,9 @@ class Request:
         """Open the output, to begin or to go on at a position."""
         labels = dict(self.labels)
         if self.url is not None:
-            imports = self.url.partition("?")[0].endswith(_IMPORT_PATH)
-            headers = {**({} if imports else REMOTE_WRITE_HEADERS), **dict(self.headers)}
+            headers = {**REMOTE_WRITE_HEADERS, **dict(self.headers)}
             receiver = Receiver(Client(client.load(self.http_config)), self.url, headers)
-            return Remote(receiver, VictoriaMetrics(labels) if imports else RemoteWrite(labels), position or 0)
+            return Remote(receiver, RemoteWrite(labels), position or 0)
         openmetrics = OpenMetrics(labels)
         if self.output == STANDARD_OUTPUT:
             return StandardOutput(openmetrics)

@@ -15,7 +15,6 @@ from exporter.errors import SourceError
 from exporter.ledgers import inspection
 from exporter.ledgers.budget import Budget
 from exporter.ledgers.cost import Cost
-from exporter.ledgers.history import CHUNK_ROWS
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.ledger import UNINDEXED_ROWS, Abilities, Ledger
 from exporter.ledgers.probe import probe
@@ -31,6 +30,8 @@ OF_ALL: Mapping[LedgerName, Sequence[str]] = {
     "budget": ("state", "allocations", "current", "names"),
 }
 """What `reconcile`, and refreshes of a ledger without an index, ask of the whole of it."""
+_ROWS = 10_000
+"""For how many rows at most a question is planned."""
 _AHEAD_SECONDS = 300
 _OWN_WORDS = "the message has the database's own words"
 
@@ -133,18 +134,18 @@ def questions(
     instant = "day" if ledger.name == "budget" else "created_at"
     for name in OF_ALL[ledger.name]:
         yield Asked(f"{ledger.name}/{name}", ledger.whole(name, {**question.parameters, **waste}))
-    yield Asked(f"{ledger.name}/range", ledger.rows_of(recent, question, abilities, CHUNK_ROWS), instant)
+    yield Asked(f"{ledger.name}/range", ledger.rows_of(recent, question, abilities, _ROWS), instant)
+    yield Asked(f"{ledger.name}/range", ledger.oldest_rows_of(recent, question, abilities, _ROWS), instant)
     yield Asked("questions/state", ledger.state(abilities))
-    yield Asked("questions/newest", ledger.newest(recent, CHUNK_ROWS), instant)
-    yield Asked("questions/oldest", ledger.oldest(recent, CHUNK_ROWS), instant)
+    yield Asked("questions/newest", ledger.newest(recent, _ROWS), instant)
     yield Asked("questions/counted", ledger.counted([recent.start], recent.end), instant)
     yield Asked("questions/fingerprints", ledger.fingerprints([recent.start], recent.end, abilities), instant)
     if abilities.ids:
         yield Asked(f"{ledger.name}/range", ledger.rows_with([0], recent, question, abilities), "id")
-        yield Asked("questions/late", ledger.late(0, recent, CHUNK_ROWS), "id")
+        yield Asked("questions/late", ledger.late(0, recent, _ROWS), "id")
         yield Asked("questions/late_sum", ledger.late_sum(0), "id")
     if ledger.has_updates:
-        yield Asked("questions/changed", ledger.changed(recent.start, recent.end, CHUNK_ROWS), "updated_at")
+        yield Asked("questions/changed", ledger.changed(recent.start, recent.end, _ROWS), "updated_at")
 
 
 def _ahead(transaction: Transaction, ledger: Ledger[Any, Any, Any], question: Question) -> list[Finding]:

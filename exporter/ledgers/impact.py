@@ -39,6 +39,11 @@ class Impact(Ledger[ImpactLedger, ImpactSums, ImpactPart]):
         """Return further parameters of the question for rows: whether their titles may be shown."""
         return {"titled": where.end > question.recent_start}
 
+    def is_pending(self, row: tuple[Any, ...], question: Question) -> bool:
+        """Tell whether a row has no score yet, and is young enough to wait for one."""
+        _, at, *_, score, _ = row
+        return score is None and bool(at > question.settled_before)
+
     def _sums(self, rows: Result, where: Span, question: Question) -> ImpactSums:  # noqa: ARG002
         """Return what outcomes add up to."""
         return add_up_outcomes(

@@ -166,6 +166,10 @@ class Ledger(ABC, Generic[C, R, P]):
         """Return further parameters of the question for rows."""
         return {}
 
+    def is_pending(self, row: tuple[Any, ...], question: Question) -> bool:  # noqa: ARG002
+        """Tell whether what a row adds up to will change with time alone."""
+        return False
+
     # The plain questions
 
     def rows_of(self, where: Span, question: Question, able: Abilities, size: int) -> Query:
@@ -173,6 +177,11 @@ class Ledger(ABC, Generic[C, R, P]):
         parameters = {**where.parameters, **self.row_parameters(where, question), "size": size}
         order = f"order by {self.instant} desc limit %(size)s"
         return self._rows(self.within(), parameters, able, order=order, is_repeated=True)
+
+    def oldest_rows_of(self, where: Span, question: Question, able: Abilities, size: int) -> Query:
+        """Ask for the rows of a range, at most `size`, the oldest first."""
+        parameters = {**where.parameters, **self.row_parameters(where, question), "size": size}
+        return self._rows(self.within(), parameters, able, order=f"order by {self.instant} limit %(size)s")
 
     def all_rows_of(self, where: Span, question: Question, able: Abilities) -> Query:
         """Ask for the rows of a range, however many there are, in any order."""
@@ -233,10 +242,6 @@ class Ledger(ABC, Generic[C, R, P]):
     def newest(self, where: Span, size: int) -> Query:
         """Ask for the instant that cuts off the newest rows of a range, and how many there are, at most `size`."""
         return self._question("newest", self.within(), {**where.parameters, "size": size})
-
-    def oldest(self, where: Span, size: int) -> Query:
-        """Ask for the instant that cuts off the oldest rows of a range, and how many there are, at most `size`."""
-        return self._question("oldest", self.within(), {**where.parameters, "size": size})
 
     def late_sum(self, floor: int) -> Query:
         """Ask for number and sum of the ids above `floor`."""

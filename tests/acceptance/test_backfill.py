@@ -243,7 +243,7 @@ def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
         eventually(
             lambda: imported.get("query", query="1"), f"VictoriaMetrics has not started; its log is in {tmp_path}"
         )
-        done = run("backfill", *told.options, f"--to-url=http://{address}/api/v1/import",
+        done = run("backfill", *told.options, f"--to-url=http://{address}/api/v1/write",
                    f"--state.file={tmp_path / 'state'}")  # fmt: skip
         assert done.returncode == 0, done.stderr
 

@@ -13,10 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 from exporter import refresher, scheduler
-from exporter.backfill import recorder
+from exporter.backfill import history, recorder
 from exporter.demo import booking
 from exporter.labelling import quests
-from exporter.ledgers import history, ledger
+from exporter.ledgers import ledger
 from exporter.names import families
 from exporter.parts import settled, tasks
 from exporter.publishing import costliest, counters

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import struct
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.backfill.formats import OpenMetrics, RemoteWrite, VictoriaMetrics
-from exporter.backfill.past import Step
-from exporter.backfill.recorder import Recorder
-from exporter.backfill.section import Section
+from exporter.backfill.formats import OpenMetrics, RemoteWrite
+from exporter.backfill.recorder import Recorder, Section
 from exporter.views import providers, utilization
 
 FIRST, SECOND, THIRD, FOURTH = INSTANTS = (1775800000, 1775800300, 1775800600, 1775800900)
@@ -33,8 +29,8 @@ def section() -> Section:
         if spent[instant] is not None:
             spend.add(("other", "today"), spent[instant])
         total.add(("Codex", "", "q"), instant - FIRST)
-        recorder.take(Step([spend, total], whole=True))
-    return Section(INSTANTS, recorder.empty())
+        recorder.take(instant, [spend, total])
+    return recorder.empty()
 
 
 def labels(**own: str) -> frozenset[tuple[str, str]]:
@@ -77,29 +73,6 @@ def test_a_beginning_is_remembered_for_its_own_series() -> None:
     openmetrics = OpenMetrics(JOB)
 
     assert list(openmetrics.pieces(section())) == list(openmetrics.pieces(section()))
-
-
-def test_lines_of_json() -> None:
-    found: Told = {}
-    for line in b"".join(VictoriaMetrics(JOB).pieces(section())).splitlines():
-        series = json.loads(line)
-        name = series["metric"].pop("__name__")
-        samples = zip(series["timestamps"], series["values"], strict=True)
-        found[name, frozenset(series["metric"].items())] = [(at // 1000, value) for at, value in samples]
-
-    assert found == EXPECTED
-
-
-def test_infinity_has_a_name_in_json() -> None:
-    recorder = Recorder()
-    family = utilization.SPEND.family()
-    family.add(("q", "all"), math.inf)
-    family.add(("r", "all"), -math.inf)
-    recorder.take(Step([family], whole=True))
-
-    lines = b"".join(VictoriaMetrics({}).pieces(Section([FIRST], recorder.empty()))).splitlines()
-
-    assert [json.loads(line)["values"] for line in lines] == [["Infinity"], ["-Infinity"]]
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

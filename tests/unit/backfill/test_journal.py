@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.backfill.journal import Done, Journal, JournalError
-from exporter.ledgers.history import Steps
+from exporter.backfill.period import Steps
 from tests.support.backfill_sections import MIDNIGHT, section
 
 TASK = {"from": "60d", "labels": {"job": "ledger"}, "url": "http://127.0.0.1/api/v1/write?token=s3cret"}

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.backfill.period import HEAD, PeriodError, instant, steps
-from exporter.ledgers.history import Steps
+from exporter.backfill.period import HEAD, PeriodError, Steps, instant, steps
 
 NOW = datetime(2026, 4, 10, 12, 34, 56, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -91,8 +90,7 @@ def test_a_step_is_of_whole_seconds(step: timedelta) -> None:
         told("1d", step=step)
 
 
-def test_steps_know_what_they_reach() -> None:
-    """A step reaches its own instant; what is before the first is reached by it."""
-    three = Steps(first=1000, seconds=60, count=3)
+def test_a_step_knows_its_day() -> None:
+    two = Steps(first=int(datetime(2026, 4, 10, 23, 30, tzinfo=UTC).timestamp()), seconds=1800, count=2)
 
-    assert [three.reaching(at) for at in (-5, 1000, 1001, 1060, 1061)] == [0, 0, 1, 1, 2]
+    assert [two.day(step).isoformat() for step in range(2)] == ["2026-04-10", "2026-04-11"]
