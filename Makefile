@@ -72,7 +72,7 @@ docs-pages: $(VENV)/.made ## Write docs/metrics.md and docs/configuration.md fro
 bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
 	@$(VENV)/bin/python -m bench
 
-bench-backfill: $(VENV)/.made ## Measure what telling 60 days of the past takes; the file has 12 GB: see TMPDIR.
+bench-backfill: $(VENV)/.made ## Measure what telling 60 days of the past takes; the file has 1 GB: see TMPDIR.
 	@$(VENV)/bin/python -m bench.backfill
 
 soak: $(VENV)/.made ## Run ten hours' worth of refreshes under load in minutes, and fail on a leak: make soak SECONDS=180

@@ -168,6 +168,8 @@ def backfill(config_path: Path, **asked: Any) -> None:  # noqa: ANN401 - click h
     request = Request(**asked)
     if (request.output is None) == (request.url is None):
         raise click.UsageError("needs one of --output and --to-url")
+    if request.url is not None and request.url.partition("?")[0].endswith("/import"):
+        raise click.UsageError("--to-url sends remote write: VictoriaMetrics takes it at /api/v1/write, not at /import")
     logs.configure("warn", "logfmt")
     try:
         with ExitStack() as stack:

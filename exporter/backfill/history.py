@@ -37,10 +37,14 @@ class History(Generic[R]):
     """
 
     def __init__(self, source: Source, ledger: Ledger[Any, R, Any], begin: Question, last: Question) -> None:
-        """Begin at one instant; what is after another is not read."""
+        """Begin at one instant; what is after another is not read.
+
+        Raises:
+            SourceError: the ledger cannot be read.
+        """
         self._ledger = ledger
         self._chunks = _chunks(source, ledger, _after(ledger, last.microseconds))
-        self._rows: Result = []
+        self._rows: Result = next(self._chunks, [])
         self._position = 0
         self._today = begin.today
         self._settled = ledger.settled(begin.today)

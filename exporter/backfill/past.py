@@ -58,6 +58,11 @@ class Past:
     """Goes through the steps in order, each a refresh whose ledgers end at its instant. No step is asked for twice."""
 
     def __init__(self, config: Config, sources: Mapping[str, Source], steps: Steps) -> None:
+        """Begin to read.
+
+        Raises:
+            SourceError: a ledger cannot be read.
+        """
         holding, policy, counters = Holding(config), LabelPolicy(config.limits), Counters(config.limits.combinations)
         self._steps = steps
         self._grace = config.efficiency.grace

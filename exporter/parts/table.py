@@ -96,17 +96,13 @@ class Table(ABC, Generic[S]):
         sums = self.sums.get(key)
         return self.zero if sums is None else sums[WINDOWS.index(window)]
 
-    def told(self) -> Iterable[tuple[Key, tuple[S, ...]]]:
-        """Return what `windows` tells of: every key with its sums in each of the windows."""
-        return self.sums.items()
-
     def windows(self, complete: Iterable[str]) -> Iterator[tuple[Key, str, S]]:
         """Yield (key, window, sums) for all that is published.
 
         A key with a row in the last 30 days is in every complete window, zero included; an older one only in `all`.
         """
         positions = [(window, WINDOWS.index(window)) for window in complete]
-        for key, sums in self.told():
+        for key, sums in self.sums.items():
             if sums[_RECENT].rows:
                 for window, position in positions:
                     yield key, window, sums[position]

@@ -48,15 +48,13 @@ Windows = AbstractSet[str]
 class Rules:
     """What the configuration says of the number of series.
 
-    `best`, `wasted` and `costly` are the lengths of the rankings; `by_day` tells whether series with a label `day` are
-    published.
+    `best`, `wasted` and `costly` are the lengths of the rankings.
     """
 
     best: int
     wasted: int
     costly: int
     thresholds: Thresholds
-    by_day: bool = True
 
     @classmethod
     def of(cls, config: Config) -> Rules:
@@ -114,7 +112,7 @@ class Census:
         if parts.impact is not None:
             _count_impact(count, parts.impact, parts.windows(parts.impact), labels, self._rules)
         if parts.budget is not None:
-            _count_budget(count, parts.budget, parts.windows(parts.budget), labels, by_day=self._rules.by_day)
+            _count_budget(count, parts.budget, parts.windows(parts.budget), labels)
         _count_spend(count, parts, labels)
         return count.series + len(count.quests) + _thresholds(self._rules.thresholds, count, labels.quest_ids)
 
@@ -184,7 +182,7 @@ def _count_cost(count: _Count, part: CostPart, windows: tuple[str, ...], labels:
         models = _models(part.first_seen, labels.labeller, labels.folds)
         count.series += len(models)
         count.providers |= {str(provider) for provider, _ in models}
-    if rules.by_day and "30d" in windows:
+    if "30d" in windows:
         count.series += RECENT_DAYS
     if has_tasks:
         count.series += len(windows)
@@ -259,7 +257,7 @@ def _count_rankings(count: _Count, part: ImpactPart, labeller: Labeller, rules: 
         count.layers.add(labeller.layer(task.layer))
 
 
-def _count_budget(count: _Count, part: BudgetPart, windows: tuple[str, ...], labels: Labels, *, by_day: bool) -> None:
+def _count_budget(count: _Count, part: BudgetPart, windows: tuple[str, ...], labels: Labels) -> None:
     allocations = part.allocations.regroup(("quest",), labels.labeller.allocation)
     budgeted = {labels.labeller.quest(quest) for quest in part.current}
     count.series += len(budgeted) + (part.newest_day is not None)
@@ -267,7 +265,7 @@ def _count_budget(count: _Count, part: BudgetPart, windows: tuple[str, ...], lab
     for (quest,), shown in _shown(allocations, windows):
         count.series += len(shown) + _recorded(allocations.sums[quest,], shown)
         count.quests.add(quest)
-    if by_day and "30d" in windows:
+    if "30d" in windows:
         overall = allocations.by()
         for day in range(part.today - RECENT_DAYS + 1, part.today + 1):
             allocation = overall.total(day)

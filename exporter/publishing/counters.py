@@ -32,7 +32,7 @@ class Proposal:
     values: Mapping[Key, Spend]
     owed: Mapping[Key, Spend]
     places: Places
-    gross: Mapping[Key, Spend] | None = None
+    gross: Mapping[Key, Spend]
     part: CostPart | None = None
     labeller: Labeller | None = None
 
@@ -98,13 +98,6 @@ class Counters:
         today, `own` as if nothing were folded.
         """
         changes = _changes(self._last, gross) if self._last is not None else {}
-        return replace(self.propose_growth(changes, recent, label, own), gross=gross)
-
-    def propose_growth(self, changes: Mapping[Key, Spend], recent: Iterable[Key], label: Label, own: Label) -> Proposal:
-        """Propose what it makes of them that the non-negative charges have changed by so much.
-
-        The rest is as for `propose`, but that of `recent` only those must be given that have no label set yet.
-        """
         places = Places(self, label, own)
         net: dict[Key, Spend] = {places.label_set(key): Spend() for key in recent}
         for key, change in changes.items():
@@ -119,16 +112,15 @@ class Counters:
                 values[label_set] = values[label_set] + change.growth()
             else:
                 values[label_set], owed[label_set] = Spend(), change.growth()
-        return Proposal(values, owed, places)
+        return Proposal(values, owed, places, gross)
 
     def take(self, proposal: Proposal) -> None:
         """Take what was proposed last."""
         self.folds.update(proposal.places.folds)
         self.own |= proposal.places.own
         self._crowded_out.update(proposal.places.crowded_out)
-        if proposal.gross is not None:
-            self._last = proposal.gross
-            self._forget_the_gone(proposal.gross)
+        self._last = proposal.gross
+        self._forget_the_gone(proposal.gross)
         self.values, self._owed, self.counted = proposal.values, proposal.owed, proposal.part
         self._labeller = proposal.labeller
 

@@ -233,7 +233,9 @@ def test_remote_write_tells_the_same(told: Told, tmp_path: Path) -> None:
 
 
 @pytest.mark.tools
-def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["remote write", "text"])
+def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path, way: str) -> None:
+    """It takes remote write, and the file as it is written for Prometheus."""
     address = f"127.0.0.1:{free_port()}"
     with process(
         tmp_path, tool("victoria-metrics"), f"-httpListenAddr={address}", f"-storageDataPath={tmp_path / 'data'}",
@@ -243,9 +245,13 @@ def test_victoria_metrics_tells_the_same(told: Told, tmp_path: Path) -> None:
         eventually(
             lambda: imported.get("query", query="1"), f"VictoriaMetrics has not started; its log is in {tmp_path}"
         )
-        done = run("backfill", *told.options, f"--to-url=http://{address}/api/v1/write",
-                   f"--state.file={tmp_path / 'state'}")  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        if way == "text":
+            curl = [tool("curl"), "-sfT", told.openmetrics, f"http://{address}/api/v1/import/prometheus"]
+            subprocess.run(curl, check=True)
+        else:
+            done = run("backfill", *told.options, f"--to-url=http://{address}/api/v1/write",
+                       f"--state.file={tmp_path / 'state'}")  # fmt: skip
+            assert done.returncode == 0, done.stderr
 
         for step in told.moments:
             eventually(

@@ -55,6 +55,13 @@ def test_a_header_that_cannot_be_sent_is_refused_unseen(header: str) -> None:
     assert "s3" not in said
 
 
+def test_an_import_that_would_take_no_remote_write_is_refused() -> None:
+    """It would drop what it cannot read, and say that all is well."""
+    said = refused("--to-url=http://127.0.0.1:8428/api/v1/import?extra_label=a=b")
+
+    assert "VictoriaMetrics takes it at /api/v1/write" in said
+
+
 @pytest.mark.parametrize("label", ["job", "__name__=x", "job=a\nb", "job=\udcff"])
 def test_a_label_that_cannot_be_written_is_refused(label: str) -> None:
     assert "NAME=VALUE" in refused("--output=x.om", f"--label={label}")
