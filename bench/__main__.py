@@ -20,8 +20,9 @@ import exporter
 from bench import database, plot, report, tools
 from bench.errors import BenchError
 from bench.exporters import OURS, PEERS
-from bench.measuring import Bench, Plan, say
+from bench.measuring import Bench
 from bench.progress import Progress
+from bench.refreshing import Plan, say
 from exporter.errors import ExporterError
 
 FOLDER = Path(__file__).parent

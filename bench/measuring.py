@@ -7,12 +7,10 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import psycopg
 
 from bench import agreement, answers, exporters, questions, scraping, statements, tools
@@ -20,7 +18,7 @@ from bench.booking import Booking
 from bench.database import DAY_SECONDS, Ledgers, Server
 from bench.errors import BenchError
 from bench.exporters import OURS, PEERS, Running
-from bench.scraping import Watch, p50, p99
+from bench.refreshing import Plan, Refreshes, Refreshing, say
 from bench.statements import Work
 from exporter.demo import history
 from exporter.demo.platform import Platform
@@ -44,88 +42,13 @@ _REFRESHES_BY_SECONDS = ((5.0, 5), (20.0, 3), (60.0, 2))
 """How many refreshes of a peer are measured where one takes less than so many seconds; else one."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured. Times bound what would take longer."""
-
-    rows: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
-    rate: int = 25_000
-    rates: tuple[int, ...] = (250_000, 2_500_000)
-    interval_seconds: float = 15.0
-    refreshes: int = 8
-    peer_refreshes: int = 5
-    scrape_seconds: float = 5.0
-    watch_seconds: float = 20.0
-    patience_seconds: float = 300.0
-
-
-@dataclass
-class Refreshes:
-    """What refreshes of one exporter on one ledger cost."""
-
-    db_ms: list[float] = field(default_factory=list)
-    wall_ms: list[float] = field(default_factory=list)
-    temporary_bytes: list[int] = field(default_factory=list)
-    statements: list[int] = field(default_factory=list)
-    first_today_seconds: float | None = None
-    first_load_seconds: float | None = None
-    first_load_db_ms: float | None = None
-    first_load_scrapes: int = 0
-    first_load_partial_scrapes: int = 0
-    rss_mb: float | None = None
-    series: int | None = None
-    scrapes: int = 0
-    partial_scrapes: int = 0
-    partial_example: str | None = None
-    scrapes_during_refresh: int = 0
-    scrape_p99_ms: float | None = None
-    scrape_during_refresh_p99_ms: float | None = None
-
-    def add(self, work: Work, wall_ms: float) -> None:
-        """Note a refresh."""
-        self.db_ms.append(work.ms)
-        self.wall_ms.append(wall_ms)
-        self.temporary_bytes.append(work.temporary_bytes)
-        self.statements.append(work.statements)
-
-    def note_watch(self, watch: Watch, spans: list[tuple[float, float]]) -> None:
-        """Note what scrapes saw that were taken one after the other; `spans` are the refreshes meanwhile."""
-        during = watch.during(spans)
-        self.scrapes, self.partial_scrapes = len(watch.samples), len(watch.partial)
-        self.partial_example = watch.partial[len(watch.partial) // 2].problems[0] if watch.partial else None
-        self.scrapes_during_refresh = len(during)
-        self.scrape_p99_ms = _ms(p99([sample.seconds for sample in watch.samples]))
-        self.scrape_during_refresh_p99_ms = _ms(p99([sample.seconds for sample in during]))
-
-    def figures(self) -> dict[str, Any]:
-        """All of it for JSON, with the medians."""
-        return {
-            "db_ms": p50(self.db_ms),
-            "wall_ms": p50(self.wall_ms),
-            "temporary_mb": (p50(self.temporary_bytes) or 0) / 1e6,
-            "refreshes": len(self.db_ms),
-            "statements": p50(self.statements),
-            **{name: value for name, value in vars(self).items() if not isinstance(value, list)},
-            "db_ms_each": [round(value, 3) for value in self.db_ms],
-            "wall_ms_each": [round(value, 3) for value in self.wall_ms],
-        }
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1000
-
-
-def say(text: str) -> None:
-    """Tell what is going on."""
-    click.echo(f"{time.strftime('%H:%M:%S')}  {text}", err=True)
-
-
 class Bench:
     """The measurements on one server."""
 
     def __init__(self, server: Server, plan: Plan) -> None:
         self._server = server
         self._plan = plan
+        self._refreshing = Refreshing(server, plan)
         self._busy: list[float] = []
         for role in exporters.ROLES.values():
             server.create_role(role)
@@ -170,11 +93,11 @@ class Bench:
         self._settle()
         result, position = Refreshes(), self._server.log.position()
         with booking.at(ledgers.rate), exporters.running(OURS, ledgers, interval, configuration) as exporter:
-            self._first_load(exporter, result, position)
+            self._refreshing.first_load(exporter, result, position)
             done = len(exporter.passes())
-            self._await_passes(exporter, done + self._plan.refreshes)
-            self._add_passes(exporter, result, position, done)
-            self._finish(exporter, result)
+            self._refreshing.await_passes(exporter, done + self._plan.refreshes)
+            self._refreshing.add_passes(exporter, result, position, done)
+            self._refreshing.finish(exporter, result)
         return result
 
     def _ours_watched(self, ledgers: Ledgers, booking: Booking) -> Refreshes:
@@ -184,63 +107,17 @@ class Bench:
         result, position = Refreshes(), self._server.log.position()
         with exporters.running(OURS, ledgers, 1, exporters.DEFAULT) as exporter:
             with booking.at(ledgers.rate):
-                self._first_load(exporter, result, position)
+                self._refreshing.first_load(exporter, result, position)
                 done = len(exporter.passes())
-                self._await_passes(exporter, done + self._plan.refreshes)
-                self._add_passes(exporter, result, position, done)
-            self._finish(exporter, result)
+                self._refreshing.await_passes(exporter, done + self._plan.refreshes)
+                self._refreshing.add_passes(exporter, result, position, done)
+            self._refreshing.finish(exporter, result)
             done = len(exporter.passes())
             with booking.at(FAST_BOOKING), scraping.watching(exporters.HOST, exporter.port, exporter.metrics) as watch:
                 time.sleep(self._plan.watch_seconds)
-                self._await_passes(exporter, done + 3)
+                self._refreshing.await_passes(exporter, done + 3)
             result.note_watch(watch, [(each.began, each.ended) for each in exporter.passes()])
         return result
-
-    def _first_load(self, exporter: Running, result: Refreshes, position: int) -> None:
-        """Wait until an exporter answers everything, and note how long that took and cost."""
-        deadline = exporter.started + exporters.FIRST_LOAD_SECONDS
-        while time.time() < deadline:
-            body = exporter.body()
-            now = time.time() - exporter.started
-            result.first_load_scrapes += 1
-            result.first_load_partial_scrapes += bool(agreement.disagreements(agreement.sums(body), exporter.metrics))
-            if result.first_today_seconds is None and exporters.knows_today(body):
-                result.first_today_seconds = now
-            if exporters.is_complete(body):
-                done = self._server.log.since(position, exporter.role)
-                result.first_load_seconds = now
-                result.first_load_db_ms = statements.total(done).ms
-                return
-            time.sleep(exporters.POLL_SECONDS)
-        raise BenchError(
-            f"{exporter.name} did not answer everything in time; its log:\n{exporter.program.last_words()}"
-        )
-
-    def _await_passes(self, exporter: Running, number: int) -> None:
-        """Wait for so many refreshes since the start; when patience ends, for two at least."""
-        began, least = time.monotonic(), len(exporter.passes()) + 2
-        while (done := len(exporter.passes())) < number:
-            if exporter.program.ended:
-                raise BenchError(f"{exporter.name} has ended:\n{exporter.program.last_words()}")
-            if done >= least and time.monotonic() - began > self._plan.patience_seconds:
-                return
-            time.sleep(0.2)
-
-    def _add_passes(self, exporter: Running, result: Refreshes, position: int, done: int) -> None:
-        """Note the refreshes after the first `done`; there is one at least before them."""
-        passes = exporter.passes()[max(0, done - 1) :]
-        marks = [each.ended for each in passes]
-        works = statements.by_marks(self._server.log.since(position, exporter.role), marks)
-        for each, work in zip(passes[1:], works, strict=True):
-            result.add(work, each.seconds * 1000)
-
-    @staticmethod
-    def _finish(exporter: Running, result: Refreshes) -> None:
-        body = exporter.body()
-        down = [labels for name, labels, value in agreement.samples(body) if name == "ledger_up" and value != 1]
-        if down:
-            raise BenchError(f"a ledger is down: {down}:\n{exporter.program.last_words()}")
-        result.series, result.rss_mb = agreement.series(body), exporter.rss_mb()
 
     def _peer(self, name: str, ledgers: Ledgers, booking: Booking, asking_seconds: float) -> Refreshes:
         """Refreshes of a peer with rests between them, first undisturbed, then under scrapes and fast bookings."""
@@ -254,7 +131,7 @@ class Bench:
         result, position = Refreshes(), self._server.log.position()
         with exporters.running(name, ledgers, interval) as exporter:
             with booking.at(ledgers.rate):
-                self._first_load(exporter, result, position)
+                self._refreshing.first_load(exporter, result, position)
                 works = self._await_works(exporter, position, number + 1)
             for work in works[1:]:  # the first one connects, and was noted as the first load
                 result.add(work, work.span_seconds * 1000)

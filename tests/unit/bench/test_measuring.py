@@ -6,8 +6,8 @@ import pytest
 
 from bench import answers
 from bench.exporters import Pass, is_complete, knows_today, passes
-from bench.measuring import Refreshes
 from bench.questions import QUESTIONS
+from bench.refreshing import Refreshes
 from bench.scraping import Sample, Watch, p50, p99
 from bench.statements import Work
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench import plot, report
 from bench.__main__ import lines, parse_rows
-from bench.measuring import Refreshes
+from bench.refreshing import Refreshes
 from bench.report import Target
 from bench.statements import Work
 
