@@ -30,6 +30,9 @@ RESULTS, PLOT, PROGRESS = FOLDER / "RESULTS.md", FOLDER / "refresh-cost.svg", FO
 QUIET_SHARE = 0.1
 """Up to which share of the machine others may be at work for the figures to be worth publishing."""
 
+PARTS = ("answers", "scrapes", "refreshes", "conditions", "lateness")
+"""What a run consists of. Each part can be measured alone."""
+
 _UNITS = {"k": 1_000, "m": 1_000_000}
 
 
@@ -55,13 +58,26 @@ def _rows(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
+def _only(_context: click.Context, _parameter: click.Parameter, value: str | None) -> frozenset[str]:
+    parts = frozenset(value.split(",")) if value else frozenset(PARTS)
+    if unknown := sorted(parts.difference(PARTS)):
+        raise click.BadParameter(f"{', '.join(unknown)} is no part; the parts are {', '.join(PARTS)}")
+    return parts
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--rows",
     envvar="ROWS",
     callback=_rows,
-    help="Sizes of the cost ledger, such as 100k,1M,10M,30M. One size alone measures less: refreshes, and scrapes of"
-    " about 300 series. Without it: everything, at 100k, 1M and 10M rows.",
+    help="Sizes of the cost ledger, such as 100k,1M,10M,30M. One size alone leaves out other booking rates, and scrapes of"
+    " more than about 300 series. Without it: everything, at 100k, 1M and 10M rows.",
+)
+@click.option(
+    "--only",
+    envvar="ONLY",
+    callback=_only,
+    help=f"Parts to measure, such as conditions,lateness; of {', '.join(PARTS)}. Nothing is written to bench/ then.",
 )
 @click.option("--out", envvar="OUT", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures as JSON.")
 @click.option(
@@ -69,16 +85,25 @@ def _rows(_context: click.Context, _parameter: click.Parameter, value: str | Non
 )
 @click.option("--quick", is_flag=True, help="A trial with a few repetitions; nothing is written to bench/.")
 @click.option("--even-if-busy", is_flag=True, help="Write bench/RESULTS.md though others were at work on the machine.")
-def main(rows: tuple[int, ...] | None, out: Path | None, interval: float, *, quick: bool, even_if_busy: bool) -> None:
+def main(  # noqa: PLR0913 - an argument an option
+    rows: tuple[int, ...] | None,
+    only: frozenset[str],
+    out: Path | None,
+    interval: float,
+    *,
+    quick: bool,
+    even_if_busy: bool,
+) -> None:
     """Measure this exporter and its peers on the same PostgreSQL, and write bench/RESULTS.md and its plot."""
     alone = rows is not None and len(rows) == 1
-    few: dict[str, Any] = (
-        {"refreshes": 3, "peer_refreshes": 2, "scrape_seconds": 1, "watch_seconds": 4} if quick else {}
-    )
+    few: dict[str, Any] = {}
+    if quick:
+        few = {"refreshes": 3, "peer_refreshes": 2, "scrape_seconds": 1, "watch_seconds": 4, "edits": 1}
+        few |= {"quiet_seconds": 5, "updates_seconds": 20, "cold_refreshes": 1, "late_hours": 0.25}
     plan = Plan(rows=rows or Plan.rows, interval_seconds=interval, **few)
     tools.install()
     tools.query_exporter()
-    result = measure(plan, everything=not alone)
+    result = measure(plan, only, everything=not alone)
     text = report.markdown(result)
     click.echo(text)
     if out:
@@ -86,14 +111,14 @@ def main(rows: tuple[int, ...] | None, out: Path | None, interval: float, *, qui
         say(f"figures are in {out}")
     if result["busy_share"] > QUIET_SHARE:
         say(f"the machine was not quiet: others took {result['busy_share']:.0%} of it; the figures are not comparable")
-    if not alone and not quick and (even_if_busy or result["busy_share"] <= QUIET_SHARE):
+    if not alone and len(only) == len(PARTS) and not quick and (even_if_busy or result["busy_share"] <= QUIET_SHARE):
         RESULTS.write_text(text, "utf-8")
         PLOT.write_text(plot.refresh_cost(lines(result)), "utf-8")
         say(f"written: {RESULTS} and {PLOT}")
 
 
-def measure(plan: Plan, *, everything: bool) -> dict[str, Any]:
-    """Measure refreshes at the plan's sizes and small scrapes; with `everything` also other rates and expositions."""
+def measure(plan: Plan, parts: frozenset[str], *, everything: bool) -> dict[str, Any]:
+    """Measure parts at the plan's sizes; with `everything` also other rates of booking, and larger expositions."""
     with database.serve() as server:
         bench = Bench(server, plan)
         about = {
@@ -102,41 +127,68 @@ def measure(plan: Plan, *, everything: bool) -> dict[str, Any]:
             "versions": versions(server.version()),
             "interval_seconds": plan.interval_seconds,
         }
-        progress = Progress(PROGRESS, {**about, "plan": vars(plan), "everything": everything})
+        progress = Progress(PROGRESS, {**about, "plan": vars(plan), "parts": sorted(parts), "everything": everything})
+        busy: list[float] = []
 
-        def step(name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        def step(name: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the step finds
             """Measure, and note how busy the machine was in between."""
             kept: dict[str, Any] = progress.step(name, lambda: {"found": work(), "busy": bench.take_busy()})
             busy.extend(kept["busy"])
-            found: dict[str, Any] = kept["found"]
-            return found
+            return kept["found"]
 
-        busy: list[float] = []
-        answers = step("answers", bench.answers)
-        for peer, differences in answers.items():
-            if differences:
-                say(f"{peer} does not answer as we do, {len(differences)} times; for one, {differences[0]}")
-        scrapes = [step("about 300 series", bench.small_scrapes)]
-        rates = []
-        if everything:
-            scrapes += [step("about 10,000 series", bench.wide_scrapes), step("demo", bench.demo_scrapes)]
-        sizes = [step(f"{rows} rows", partial(bench.refreshes, rows, plan.rate, peers=True)) for rows in plan.rows]
-        if everything:
-            largest = min(plan.rows[-1], 10_000_000)
-            rates = [size for size in sizes if size["rows"] == largest]
-            rates += [
-                step(f"{rate} a day", partial(bench.refreshes, largest, rate, peers=False)) for rate in plan.rates
+        found = {
+            "answers": _answers(bench, step) if "answers" in parts else {},
+            "scrapes": _scrapes(bench, step, everything=everything) if "scrapes" in parts else [],
+            **_refreshes(bench, plan, step, parts, everything=everything),
+            **_conditions(bench, plan, step, parts),
+            "lateness": [],
+        }
+        if "lateness" in parts:
+            found["lateness"] = [
+                step(f"late rows, {'an outage' if outage else 'no outage'}", partial(bench.lateness, outage=outage))
+                for outage in (False, True)
             ]
         progress.end()
-        return {
-            **about,
-            "busy_share": fmean(busy),
-            "sittings": progress.sittings,
-            "answers": answers,
-            "sizes": sizes,
-            "rates": rates,
-            "scrapes": scrapes,
-        }
+        return {**about, "busy_share": fmean(busy) if busy else 0.0, "sittings": progress.sittings, **found}
+
+
+_Step = Callable[[str, Callable[[], Any]], Any]
+
+
+def _answers(bench: Bench, step: _Step) -> dict[str, list[str]]:
+    answers: dict[str, list[str]] = step("answers", bench.answers)
+    for peer, differences in answers.items():
+        if differences:
+            say(f"{peer} does not answer as we do, {len(differences)} times; for one, {differences[0]}")
+    return answers
+
+
+def _scrapes(bench: Bench, step: _Step, *, everything: bool) -> list[dict[str, Any]]:
+    scrapes = [step("about 300 series", bench.small_scrapes)]
+    if everything:
+        scrapes += [step("about 10,000 series", bench.wide_scrapes), step("demo", bench.demo_scrapes)]
+    return scrapes
+
+
+def _refreshes(bench: Bench, plan: Plan, step: _Step, parts: frozenset[str], *, everything: bool) -> dict[str, Any]:
+    if "refreshes" not in parts:
+        return {"sizes": [], "rates": []}
+    sizes = [step(f"{rows} rows", partial(bench.refreshes, rows, plan.rate, peers=True)) for rows in plan.rows]
+    rates = []
+    if everything:
+        largest = min(plan.rows[-1], 10_000_000)
+        rates = [size for size in sizes if size["rows"] == largest]
+        rates += [step(f"{rate} a day", partial(bench.refreshes, largest, rate, peers=False)) for rate in plan.rates]
+    return {"sizes": sizes, "rates": rates}
+
+
+def _conditions(bench: Bench, plan: Plan, step: _Step, parts: frozenset[str]) -> dict[str, Any]:
+    if "conditions" not in parts:
+        return {"old_ledger": None, "conditions": []}
+    return {
+        "old_ledger": step("few rows over many days", bench.conditions.old_ledger),
+        "conditions": [step(f"{rows} rows, conditions", partial(bench.conditions.at, rows)) for rows in plan.rows],
+    }
 
 
 def versions(postgresql: str) -> dict[str, str]:

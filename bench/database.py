@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import psycopg
 from psycopg import ClientCursor, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.errors import BenchError
 from bench.questions import script
 from bench.statements import LOG_LINE_PREFIX, ServerLog
 from exporter.demo import history, postgres
@@ -36,12 +38,31 @@ SETTINGS = {
 """What differs from the server of the demo (fsync off, timezone UTC, locale C)."""
 
 
+STOP_SECONDS = 300
+"""A server may write for so long before it ends. Cut off, it would empty its unlogged tables at the next start."""
+
+
 class _Tuned(Stage):
     """A stage on which PostgreSQL starts with the benchmark's settings; of two values for one setting the later counts."""
 
+    _again: Callable[[str], Program]
+    _starts = 0
+
     def start(self, name: str, command: Sequence[str | Path], **options: Any) -> Program:  # noqa: ANN401
         settings = [f"-c{setting}={value}" for setting, value in SETTINGS.items()] if name == "postgres" else []
-        return super().start(name, [*command, *settings], **options)
+        program = super().start(name, [*command, *settings], **options)
+        if name == "postgres":
+            self._again = lambda another_name: Stage.start(self, another_name, [*command, *settings], **options)
+        return program
+
+    def start_again(self, between: Callable[[], None]) -> Program:
+        """Stop PostgreSQL, do something, and start it again, with another file as its log."""
+        server = self.programs.pop()
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(STOP_SECONDS)
+        between()
+        self._starts += 1
+        return self._again(f"postgres-{self._starts}")
 
 
 @dataclass(frozen=True)
@@ -67,10 +88,11 @@ class Ledgers:
 class Server:
     """A running PostgreSQL."""
 
-    def __init__(self, dsn: str, log: ServerLog) -> None:
-        """`dsn` is a superuser's."""
+    def __init__(self, dsn: str, stage: _Tuned) -> None:
+        """`dsn` is a superuser's. The server is what was started last on the stage."""
         self._dsn = dsn
-        self.log = log
+        self._stage = stage
+        self.log = ServerLog(stage.programs[-1].log)
         self._databases = 0
 
     def version(self) -> str:
@@ -87,6 +109,37 @@ class Server:
                 "alter role {role} set log_temp_files = 0",
             ):
                 connection.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
+
+    @contextmanager
+    def logging_statements(self, role: str) -> Iterator[None]:
+        """Log each statement of connections that a role opens while the context lasts."""
+        name = sql.Identifier(role)
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("alter role {} set log_statement = 'all'").format(name))
+            try:
+                yield
+            finally:
+                connection.execute(sql.SQL("alter role {} reset log_statement").format(name))
+
+    def restart(self, between: Callable[[], None]) -> None:
+        """Stop the server, do something, start it again, and wait until it answers.
+
+        Raises:
+            BenchError: it did not start.
+        """
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute("checkpoint")
+        program = self._stage.start_again(between)
+        self.log.continue_in(program.log)
+        deadline = time.monotonic() + postgres.START_SECONDS
+        while time.monotonic() < deadline and not program.ended:
+            try:
+                psycopg.connect(self._dsn).close()
+            except psycopg.OperationalError:
+                time.sleep(postgres.POLL_SECONDS)
+            else:
+                return
+        raise BenchError(f"PostgreSQL did not start again:\n{program.last_words()}")
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -115,7 +168,7 @@ def serve() -> Iterator[Server]:
     """A PostgreSQL server in a temporary folder, reached over a Unix socket."""
     with _Tuned() as stage:
         dsn = postgres.start(stage)
-        yield Server(dsn, ServerLog(stage.programs[-1].log))
+        yield Server(dsn, stage)
 
 
 def fill(dsn: str, rows: int, rate: int, quests: int) -> None:
@@ -128,9 +181,49 @@ def fill(dsn: str, rows: int, rate: int, quests: int) -> None:
         at = {"now": datetime.now(UTC), "days": days, "quests": quests}
         ClientCursor(connection).execute(script("allocations").encode(), at)
         connection.execute(history.script("schema.sql").encode())
+    vacuum(dsn)
+
+
+def rewrite_tail(dsn: str, charges: int) -> None:
+    """Update the newest charges without changing them: new versions that no vacuum has seen, and as many dead rows."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update cost_ledger set tokens_in = tokens_in"
+            " where created_at >= (select created_at from cost_ledger order by created_at desc offset %s limit 1)",
+            [charges - 1],
+        )
+
+
+def vacuum(dsn: str) -> None:
+    """Vacuum and analyse the ledgers, as after the fill."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
         for ledger in ("cost_ledger", "impact_ledger", "quest_budget_allocations"):
             connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(ledger)))
         connection.execute("checkpoint")
+
+
+def shuffle(dsn: str) -> None:
+    """Replace charges and outcomes by copies whose rows lie in random order, with the same indexes."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for ledger in ("cost_ledger", "impact_ledger"):
+            copy, original = sql.Identifier(f"{ledger}_shuffled"), sql.Identifier(ledger)
+            for statement in (
+                "create unlogged table {copy} (like {original} including defaults including constraints)",
+                "insert into {copy} select * from {original} order by random()",
+                "drop table {original}",
+                "alter table {copy} rename to {original}",
+                "alter table {original} add primary key (id)",
+                "alter table {original} alter column id add generated by default as identity",
+            ):
+                connection.execute(sql.SQL(statement).format(copy=copy, original=original))
+            connection.execute(
+                sql.SQL("select setval(pg_get_serial_sequence(%s, 'id'), max(id)) from {original}").format(
+                    original=original
+                ),
+                [ledger],
+            )
+        connection.execute(history.script("schema.sql").encode())
+    vacuum(dsn)
 
 
 def _prepare_for_load(connection: psycopg.Connection[Any]) -> None:

@@ -103,6 +103,10 @@ class Running:
         """Its resident memory in MB."""
         return tools.rss_mb(self.program.process.pid)
 
+    def cpu_seconds(self) -> float:
+        """For how long it has been at work so far."""
+        return tools.cpu_seconds(self.program.process.pid)
+
     def passes(self) -> list[Pass]:
         """The refreshes of this project's exporter so far, from its log."""
         return passes(self.program.log.read_text("utf-8", "replace").splitlines())
@@ -114,6 +118,8 @@ class Pass:
 
     ended: float
     seconds: float
+    up: bool = True
+    """Whether every ledger could be read."""
 
     @property
     def began(self) -> float:
@@ -128,7 +134,8 @@ def passes(log: Sequence[str]) -> list[Pass]:
         if '"refreshed"' in line:
             entry = json.loads(line)
             if entry.get("msg") == "refreshed":
-                found.append(Pass(datetime.fromisoformat(entry["ts"]).timestamp(), float(entry["seconds"])))
+                up = all(value for key, value in entry.items() if key.endswith("_up"))
+                found.append(Pass(datetime.fromisoformat(entry["ts"]).timestamp(), float(entry["seconds"]), up))
     return found
 
 

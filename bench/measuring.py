@@ -13,8 +13,9 @@ from typing import Any
 
 import psycopg
 
-from bench import agreement, answers, exporters, questions, scraping, statements, tools
+from bench import agreement, answers, exporters, lateness, questions, scraping, statements, tools
 from bench.booking import Booking
+from bench.conditions import Conditions
 from bench.database import DAY_SECONDS, Ledgers, Server
 from bench.errors import BenchError
 from bench.exporters import OURS, PEERS, Running
@@ -50,10 +51,11 @@ class Bench:
         self._plan = plan
         self._refreshing = Refreshing(server, plan)
         self._busy: list[float] = []
+        self.conditions = Conditions(server, plan, QUESTS, self.settle)
         for role in exporters.ROLES.values():
             server.create_role(role)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Find out whether the machine is quiet, while nothing of the benchmark works."""
         self._busy.append(tools.busy_share())
 
@@ -90,24 +92,20 @@ class Bench:
     def _ours(self, ledgers: Ledgers, booking: Booking, configuration: Mapping[str, Any], interval: float) -> Refreshes:
         """First load and refreshes in a configuration, undisturbed."""
         say(f"  {OURS}: first load and {self._plan.refreshes} refreshes")
-        self._settle()
-        result, position = Refreshes(), self._server.log.position()
-        with booking.at(ledgers.rate), exporters.running(OURS, ledgers, interval, configuration) as exporter:
-            self._refreshing.first_load(exporter, result, position)
-            done = len(exporter.passes())
-            self._refreshing.await_passes(exporter, done + self._plan.refreshes)
-            self._refreshing.add_passes(exporter, result, position, done)
-            self._refreshing.finish(exporter, result)
-        return result
+        self.settle()
+        with booking.at(ledgers.rate):
+            return self._refreshing.undisturbed(ledgers, configuration, interval)
 
     def _ours_watched(self, ledgers: Ledgers, booking: Booking) -> Refreshes:
         """Refreshes in the default configuration each second, first undisturbed, then under scrapes and fast bookings."""
         say(f"  {OURS}, default configuration: refreshes, then scrapes while it refreshes")
-        self._settle()
+        self.settle()
         result, position = Refreshes(), self._server.log.position()
         with exporters.running(OURS, ledgers, 1, exporters.DEFAULT) as exporter:
             with booking.at(ledgers.rate):
-                self._refreshing.first_load(exporter, result, position)
+                with scraping.watching(exporters.HOST, exporter.port, exporter.metrics) as watch:
+                    self._refreshing.first_load(exporter, result, position)
+                result.note_first_load(watch)
                 done = len(exporter.passes())
                 self._refreshing.await_passes(exporter, done + self._plan.refreshes)
                 self._refreshing.add_passes(exporter, result, position, done)
@@ -127,7 +125,7 @@ class Bench:
         wanted = next((number for seconds, number in _REFRESHES_BY_SECONDS if asking_seconds < seconds), 1)
         number = min(self._plan.peer_refreshes, wanted)
         say(f"  {name}: {number} refreshes, then scrapes while it refreshes")
-        self._settle()
+        self.settle()
         result, position = Refreshes(), self._server.log.position()
         with exporters.running(name, ledgers, interval) as exporter:
             with booking.at(ledgers.rate):
@@ -186,12 +184,12 @@ class Bench:
         on = {OURS: ledgers, **(dict.fromkeys(PEERS, peers_ledgers) if peers_ledgers else {})}
         for name, its_ledgers in on.items():
             say(f"{title}: scraping {name}")
-            self._settle()
+            self.settle()
             with exporters.running(name, its_ledgers, exporters.NEVER_SECONDS, settings) as exporter:
                 bodies[name] = self._quiet_body(exporter)
                 results[name] = self._scrape(exporter, bodies[name])
         say(f"{title}: scraping nginx")
-        self._settle()
+        self.settle()
         files = {"metrics": bodies[OURS], "metrics.gz": gzip.compress(bodies[OURS], 6)}
         with exporters.nginx(files) as server:
             results["nginx"] = self._scrape(server, bodies[OURS])
@@ -234,6 +232,12 @@ class Bench:
             "per_second_one_core": many.per_second if many else None,
             "rss_mb": rss_mb,
         }
+
+    def lateness(self, *, outage: bool) -> dict[str, Any]:
+        """Count rows that are missing a minute after they were booked, by a simulated clock."""
+        say(f"late rows, {'with' if outage else 'without'} an outage: {self._plan.late_hours:g} simulated hours")
+        with self._server.database() as dsn:
+            return lateness.measure(dsn, self._plan.late_hours, outage=outage)
 
     def answers(self) -> dict[str, list[str]]:
         """Compare what all answer to the same questions on the same ledgers; what differs, by peer."""

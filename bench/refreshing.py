@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from bench import agreement, exporters, statements
-from bench.database import Server
+from bench.database import Ledgers, Server
 from bench.errors import BenchError
-from bench.exporters import Running
+from bench.exporters import OURS, Running
 from bench.scraping import Watch, p50, p99
 from bench.statements import Work
 
@@ -29,6 +30,13 @@ class Plan:
     scrape_seconds: float = 5.0
     watch_seconds: float = 20.0
     patience_seconds: float = 300.0
+    edits: int = 3
+    edit_patience_seconds: float = 900.0
+    quiet_seconds: float = 60.0
+    updates_a_second: int = 10
+    updates_seconds: float = 240.0
+    cold_refreshes: int = 3
+    late_hours: float = 1.0
 
 
 @dataclass
@@ -38,12 +46,12 @@ class Refreshes:
     db_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
     temporary_bytes: list[int] = field(default_factory=list)
-    statements: list[int] = field(default_factory=list)
     first_today_seconds: float | None = None
     first_load_seconds: float | None = None
     first_load_db_ms: float | None = None
     first_load_scrapes: int = 0
     first_load_partial_scrapes: int = 0
+    first_load_scrape_p99_ms: float | None = None
     rss_mb: float | None = None
     series: int | None = None
     scrapes: int = 0
@@ -58,7 +66,12 @@ class Refreshes:
         self.db_ms.append(work.ms)
         self.wall_ms.append(wall_ms)
         self.temporary_bytes.append(work.temporary_bytes)
-        self.statements.append(work.statements)
+
+    def note_first_load(self, watch: Watch) -> None:
+        """Note what scrapes saw that were taken one after the other during the first load."""
+        self.first_load_scrapes += len(watch.samples)
+        self.first_load_partial_scrapes += len(watch.partial)
+        self.first_load_scrape_p99_ms = _ms(p99([sample.seconds for sample in watch.samples]))
 
     def note_watch(self, watch: Watch, spans: list[tuple[float, float]]) -> None:
         """Note what scrapes saw that were taken one after the other; `spans` are the refreshes meanwhile."""
@@ -76,7 +89,6 @@ class Refreshes:
             "wall_ms": p50(self.wall_ms),
             "temporary_mb": (p50(self.temporary_bytes) or 0) / 1e6,
             "refreshes": len(self.db_ms),
-            "statements": p50(self.statements),
             **{name: value for name, value in vars(self).items() if not isinstance(value, list)},
             "db_ms_each": [round(value, 3) for value in self.db_ms],
             "wall_ms_each": [round(value, 3) for value in self.wall_ms],
@@ -98,6 +110,17 @@ class Refreshing:
     def __init__(self, server: Server, plan: Plan) -> None:
         self._server = server
         self._plan = plan
+
+    def undisturbed(self, ledgers: Ledgers, configuration: Mapping[str, Any], interval: float) -> Refreshes:
+        """Measure the first load and refreshes of our exporter in a configuration."""
+        result, position = Refreshes(), self._server.log.position()
+        with exporters.running(OURS, ledgers, interval, configuration) as exporter:
+            self.first_load(exporter, result, position)
+            done = len(exporter.passes())
+            self.await_passes(exporter, done + self._plan.refreshes)
+            self.add_passes(exporter, result, position, done)
+            self.finish(exporter, result)
+        return result
 
     def first_load(self, exporter: Running, result: Refreshes, position: int) -> None:
         """Wait until an exporter answers everything, and note how long that took and cost."""

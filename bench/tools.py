@@ -19,6 +19,7 @@ PACKAGES = {"prometheus-sql-exporter": "prometheus-sql-exporter", "nginx": "ngin
 """The Debian package of each program."""
 
 QUERY_EXPORTER_LOCK = Path(__file__).with_name("query-exporter.txt")
+_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _SYSTEM_FOLDERS = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/sbin"))
 
@@ -153,6 +154,25 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024 / 1e6
     raise BenchError(f"process {pid} has ended")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process has been at work so far, all its threads together."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError as error:
+        raise BenchError(f"process {pid} has ended") from error
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def drop_caches() -> bool:
+    """Let the system forget all files it holds in memory; tell whether it was permitted."""
+    os.sync()
+    try:
+        _DROP_CACHES.write_text("3\n", "ascii")
+    except OSError:
+        return False
+    return True
 
 
 def pin(pid: int, cores: set[int]) -> None:

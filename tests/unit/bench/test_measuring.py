@@ -84,11 +84,11 @@ def test_scrapes_that_meet_a_refresh_are_told_apart() -> None:
 def test_figures_hold_medians_and_each_value() -> None:
     refreshes = Refreshes()
     for ms in (3.0, 1.0, 2.0):
-        refreshes.add(Work(0, 1, ms, 4, 0), ms * 2)
+        refreshes.add(Work(0, 1, ms, 0), ms * 2)
     refreshes.note_watch(Watch([Sample(10.0, 0.002, ()), Sample(11.0, 0.004, ("x",))]), [])
     figures = refreshes.figures()
 
-    assert (figures["db_ms"], figures["wall_ms"], figures["refreshes"], figures["statements"]) == (2.0, 4.0, 3, 4)
+    assert (figures["db_ms"], figures["wall_ms"], figures["refreshes"]) == (2.0, 4.0, 3)
     assert tuple(
         figures[name] for name in ("scrapes", "partial_scrapes", "partial_example", "scrapes_during_refresh")
     ) == (2, 1, "x", 0)
