@@ -69,7 +69,7 @@ docs-pages: $(VENV)/.made ## Write docs/metrics.md and docs/configuration.md fro
 	@$(VENV)/bin/python -m scripts.metrics_page
 	@$(VENV)/bin/python -m scripts.configuration_page
 
-bench: $(VENV)/.made ## Measure this exporter beside its peers; one size: make bench ROWS=1M OUT=figures.json
+bench: $(VENV)/.made ## Measure this exporter beside its peers; less: make bench ROWS=1M ONLY=refreshes,conditions OUT=figures.json
 	@$(VENV)/bin/python -m bench
 
 bench-backfill: $(VENV)/.made ## Measure what telling 60 days of the past takes; the file has 1 GB: see TMPDIR.

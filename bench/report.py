@@ -129,13 +129,16 @@ tasks by provider; spend and budget, impact per dollar and waste by quest; each 
 
 **Database time** is the sum of what the server itself logs (`log_duration`) for every statement of the exporter's own role:
 parse, bind and execute. What parallel helpers of a statement do beside it is not counted, which favours the peers. Our
-refresh is all that was done between two swaps of the snapshot, the walk included; a peer's is what lies between two rests.
+refresh is all that was done between two swaps of the snapshot, verification included; a peer's is what lies between two rests.
 
 While refreshes are measured the platform books at the rate given, and ours runs at an interval of INTERVAL s. *{OURS}* is
 the compact configuration (every provider and quest, models and layers folded, top 5: what the peers answer and more),
 *{FEW_NAME}* one of about 300 series (top 5, two quests, two providers), *{DEFAULT_NAME}* the one that ships, both refreshed
 every second. Scrapes are measured by wrk: latencies over one connection, rates over eight, with the server on one core and wrk
-on the other. nginx serves our bytes as a static file. Memory is VmRSS, in 10^6 bytes."""
+on the other. nginx serves our bytes as a static file. Memory is VmRSS, in 10^6 bytes.
+
+Statements, edits, other conditions, updates to an unrelated column and late rows are measured of {OURS} alone, in the compact
+configuration; their sections say how."""
 
 _WATCHED = """\
 Scraped one after the other while fifty charges a second are booked, over several refreshes. A scrape is partial when its
