@@ -11,7 +11,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict, Unpack
 
 import click
 import psycopg
@@ -65,6 +65,17 @@ def _only(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return parts
 
 
+class _Options(TypedDict):
+    """The values of the options."""
+
+    rows: tuple[int, ...] | None
+    only: frozenset[str]
+    out: Path | None
+    interval: float
+    quick: bool
+    even_if_busy: bool
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--rows",
@@ -85,22 +96,15 @@ def _only(_context: click.Context, _parameter: click.Parameter, value: str | Non
 )
 @click.option("--quick", is_flag=True, help="A trial with a few repetitions; nothing is written to bench/.")
 @click.option("--even-if-busy", is_flag=True, help="Write bench/RESULTS.md though others were at work on the machine.")
-def main(  # noqa: PLR0913 - an argument an option
-    rows: tuple[int, ...] | None,
-    only: frozenset[str],
-    out: Path | None,
-    interval: float,
-    *,
-    quick: bool,
-    even_if_busy: bool,
-) -> None:
+def main(**given: Unpack[_Options]) -> None:
     """Measure this exporter and its peers on the same PostgreSQL, and write bench/RESULTS.md and its plot."""
+    rows, only, out, quick = given["rows"], given["only"], given["out"], given["quick"]
     alone = rows is not None and len(rows) == 1
     few: dict[str, Any] = {}
     if quick:
         few = {"refreshes": 3, "peer_refreshes": 2, "scrape_seconds": 1, "watch_seconds": 4, "edits": 1}
         few |= {"quiet_seconds": 5, "updates_seconds": 20, "cold_refreshes": 1, "late_hours": 0.25}
-    plan = Plan(rows=rows or Plan.rows, interval_seconds=interval, **few)
+    plan = Plan(rows=rows or Plan.rows, interval_seconds=given["interval"], **few)
     tools.install()
     tools.query_exporter()
     result = measure(plan, only, everything=not alone)
@@ -111,7 +115,12 @@ def main(  # noqa: PLR0913 - an argument an option
         say(f"figures are in {out}")
     if result["busy_share"] > QUIET_SHARE:
         say(f"the machine was not quiet: others took {result['busy_share']:.0%} of it; the figures are not comparable")
-    if not alone and len(only) == len(PARTS) and not quick and (even_if_busy or result["busy_share"] <= QUIET_SHARE):
+    if (
+        not alone
+        and len(only) == len(PARTS)
+        and not quick
+        and (given["even_if_busy"] or result["busy_share"] <= QUIET_SHARE)
+    ):
         RESULTS.write_text(text, "utf-8")
         PLOT.write_text(plot.refresh_cost(lines(result)), "utf-8")
         say(f"written: {RESULTS} and {PLOT}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import click
 
@@ -44,6 +44,20 @@ Exit codes: 0 no difference; 1 a difference, or something could not be read; 2 t
 used; 130 interrupted."""
 
 
+class _Options(TypedDict):
+    """The values of the command's options."""
+
+    config_path: Path
+    urls: tuple[str, ...]
+    http_config: Path | None
+    prometheus_url: str | None
+    prometheus_matchers: str
+    prometheus_http_config: Path | None
+    wait: timedelta
+    timeout: timedelta
+    form: Literal["text", "json"]
+
+
 @click.command("reconcile", help=_HELP)
 @options.config_file()
 @options.server(
@@ -72,28 +86,17 @@ used; 130 interrupted."""
     help="How long reading a source may take.",
 )
 @option("--output", "form", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
-def reconcile(  # noqa: PLR0913 - one parameter an option
-    *,
-    config_path: Path,
-    urls: tuple[str, ...],
-    http_config: Path | None,
-    prometheus_url: str | None,
-    prometheus_matchers: str,
-    prometheus_http_config: Path | None,
-    wait: timedelta,
-    timeout: timedelta,
-    form: Literal["text", "json"],
-) -> None:
+def reconcile(**given: Unpack[_Options]) -> None:
     """Run the command."""
     logs.configure("error", "logfmt")
-    config = config_file.load(config_path)
-    places: list[Place] = [ExporterPlace.at(url, Client(client.load(http_config))) for url in urls]
-    if prometheus_url is not None:
-        asked = Client(client.load(prometheus_http_config))
-        places.append(PrometheusPlace(prometheus_url, asked, prometheus_matchers))
-    comparisons = _compare(config.with_timeout(timeout), places, wait.total_seconds())
+    config = config_file.load(given["config_path"])
+    places: list[Place] = [ExporterPlace.at(url, Client(client.load(given["http_config"]))) for url in given["urls"]]
+    if given["prometheus_url"] is not None:
+        asked = Client(client.load(given["prometheus_http_config"]))
+        places.append(PrometheusPlace(given["prometheus_url"], asked, given["prometheus_matchers"]))
+    comparisons = _compare(config.with_timeout(given["timeout"]), places, given["wait"].total_seconds())
     code = 1 if total(comparisons)[Verdict.DIFFERENT] or lost(comparisons) else 0
-    if form == "json":
+    if given["form"] == "json":
         click.echo(output.as_json(comparisons, code))
     else:
         click.echo(output.as_text(comparisons), color=terminal.in_colour(sys.stdout))
