@@ -177,29 +177,27 @@ class DatabaseReader:
     def verify(self) -> None:
         """Verify some of what was read; where there is reason to hurry, for some time. Failures wait for the next time."""
         until = perf_counter() + self._tuning.hurried_seconds
-        while readers := {ledger: each for ledger, each in self.ledgers.items() if self._may_verify(ledger)}:
+        left = {ledger: reader for ledger, reader in self.ledgers.items() if self._may_verify(ledger)}
+        while left:
             started = perf_counter()
-            if not self._verify_all(list(readers.values())):
-                for each in readers.values():  # the failure of one is not that of the others
-                    self._verify_all([each])
-                return
-            if perf_counter() >= until or not any(each.is_hurried for each in readers.values()):
-                return
-            self._source.rest(perf_counter() - started)
+            work = partial(self._verify_all, list(left.values()))
+            problem = self._attempts.run("verifying failed unexpectedly", list(left.values()), work)
+            if problem is None:
+                self._attempts.succeed(_VERIFYING_FAILED)
+                for ledger in left:
+                    self._attempts.succeed(_VERIFYING_FAILED, ledger=ledger)
+                if perf_counter() >= until or not any(reader.is_hurried for reader in left.values()):
+                    return
+                self._source.rest(perf_counter() - started)
+            else:
+                failed = [ledger for ledger in left if ledger == problem.owner]
+                fields: dict[str, str] = {"ledger": problem.owner} if failed else {}
+                self._attempts.log(logging.INFO, _VERIFYING_FAILED, problem, **fields)
+                left = {ledger: reader for ledger, reader in left.items() if failed and ledger not in failed}
 
     def _may_verify(self, ledger: LedgerName) -> bool:
         return self.ledgers[ledger].is_complete and not self._reads[ledger].has_failed
 
-    def _verify_all(self, readers: Sequence[LedgerReader]) -> bool:
-        """Verify some of each ledger in one snapshot; tell whether that succeeded."""
-
-        def work() -> None:
-            with self._source.snapshot() as transaction:
-                transaction.hold(together([reader.verify() for reader in readers]))
-
-        problem = self._attempts.run("verifying failed unexpectedly", readers, work)
-        if problem is None:
-            self._attempts.succeed(_VERIFYING_FAILED)
-        else:
-            self._attempts.log(logging.INFO, _VERIFYING_FAILED, problem)
-        return problem is None
+    def _verify_all(self, readers: Sequence[LedgerReader]) -> None:
+        with self._source.snapshot() as transaction:
+            transaction.hold(together([reader.verify() for reader in readers]))

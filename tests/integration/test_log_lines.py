@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from exporter.app import App
-from exporter.databases.postgresql import Source
+from exporter.databases.session import Session
 from exporter.errors import SourceError
 from exporter.publishing.maker import SnapshotMaker
 from exporter.refresher import Refresher
@@ -71,7 +71,7 @@ def test_an_hours_outage_is_told_at_growing_intervals(
     with Product([database]) as product:
         product.refresh(NOON)
         caplog.clear()
-        monkeypatch.setattr(Source, "_connected", _refuse)
+        monkeypatch.setattr(Session, "_connected", _refuse)
         for number in range(AN_HOUR):
             product.refresh(NOON + number * INTERVAL)
         monkeypatch.undo()
@@ -86,7 +86,7 @@ def test_an_hours_outage_is_told_at_growing_intervals(
     assert len(caplog.records) == 3 * (7 + 1)
 
 
-def _refuse(_source: Source) -> None:
+def _refuse(*_: object) -> None:
     raise SourceError("the server is away")
 
 

@@ -103,7 +103,7 @@ def test_a_source_that_is_away_is_asked_by_passes_alone(books: Books) -> None:
         engine.refresh(NOON)
         asked = []
 
-        def refuse(source: Source) -> None:
+        def refuse(source: Source, *_: object) -> None:
             asked.append(source.name)
             raise SourceError("the server is away")
 
