@@ -41,12 +41,8 @@ class Conditions:
     def old_ledger(self) -> dict[str, Any]:
         """Measure how long edits take to show in a ledger of few rows and many days."""
         say(f"{OLD_ROWS:,} rows over {OLD_ROWS // OLD_RATE} days: edits of old rows")
-        with (
-            self._server.ledgers(OLD_ROWS, OLD_RATE, self._quests) as ledgers,
-            Booking(ledgers).at(OLD_RATE),
-            self._loaded(ledgers, self._plan.interval_seconds) as exporter,
-        ):
-            return {"rows": OLD_ROWS, "days": OLD_ROWS // OLD_RATE, **self._edits(ledgers, exporter)}
+        with self._server.ledgers(OLD_ROWS, OLD_RATE, self._quests) as ledgers:
+            return {"rows": OLD_ROWS, "days": OLD_ROWS // OLD_RATE, **self._edits(ledgers, Booking(ledgers))}
 
     def at(self, rows: int) -> dict[str, Any]:
         """Measure all conditions on a ledger of so many rows."""
@@ -57,7 +53,9 @@ class Conditions:
             booking = Booking(ledgers)
             found: dict[str, Any] = {"rows": rows, "rate": rate, "fill_seconds": ledgers.fill_seconds}
             found["statements"] = self._statements(ledgers, booking)
-            found |= self._edits_updates_and_cold_cache(ledgers, booking)
+            say("  edits of old rows")
+            found["edits"] = self._edits(ledgers, booking)
+            found |= self._updates_and_cold_cache(ledgers, booking)
             found["tail"] = self._tail(ledgers, booking)
             say("  the heap in random order: copying")
             database.shuffle(ledgers.dsn)
@@ -93,29 +91,25 @@ class Conditions:
         marks = [each.ended for each in exporter.passes()[done:]]
         return statements.by_marks(self._server.log.since(position, exporter.role), marks)
 
-    def _edits_updates_and_cold_cache(self, ledgers: Ledgers, booking: Booking) -> dict[str, Any]:
-        """Measure in one process what needs no other ledger: a first load of a large one takes minutes."""
+    def _edits(self, ledgers: Ledgers, booking: Booking) -> dict[str, Any]:
+        """Measure how long edits take to show, by a process that knows of none before."""
+        patience = self._plan.edit_patience_seconds
+        with booking.at(ledgers.rate), self._loaded(ledgers, self._plan.interval_seconds) as exporter:
+            return edits.figures(edits.edited(ledgers, exporter, self._plan.edits, patience), patience)
+
+    def _updates_and_cold_cache(self, ledgers: Ledgers, booking: Booking) -> dict[str, Any]:
+        """Measure both in one process, as the first load of a large ledger takes minutes."""
         plan = self._plan
-        say("  a quiet while, edits of old rows, updates to an unrelated column, refreshes with cold caches")
+        say("  a quiet while, updates to an unrelated column, refreshes with cold caches")
         self._settle()
         with self._loaded(ledgers, plan.interval_seconds) as exporter:
             with booking.at(ledgers.rate):
                 quiet = updating.effort(self._server, exporter, plan.quiet_seconds)
-                edited = self._edits(ledgers, exporter)
                 with updating.updates(ledgers, plan.updates_a_second):
                     busy = updating.effort(self._server, exporter, plan.updates_seconds)
             cold = self._cold_cache(exporter)
-        updates = {
-            "a_second": plan.updates_a_second,
-            "seconds": plan.updates_seconds,
-            "quiet": vars(quiet),
-            "busy": vars(busy),
-        }
-        return {"edits": edited, "updates": updates, "cold": cold}
-
-    def _edits(self, ledgers: Ledgers, exporter: Running) -> dict[str, Any]:
-        patience = self._plan.edit_patience_seconds
-        return edits.figures(edits.edited(ledgers, exporter, self._plan.edits, patience), patience)
+        updates = {"a_second": plan.updates_a_second, "seconds": plan.updates_seconds}
+        return {"updates": {**updates, "quiet": vars(quiet), "busy": vars(busy)}, "cold": cold}
 
     def _cold_cache(self, exporter: Running) -> dict[str, Any]:
         """Measure the first refresh after each of several restarts of the server, its caches dropped where permitted.

@@ -48,7 +48,8 @@ newest charges (a tenth of the ledger, at most 250,000) were updated after the l
 _UPDATES = """\
 Random charges are updated in a column that no figure is made of, all the time, in one transaction a second. The server cannot
 say that nothing of interest has changed. The share of one core is that of the exporter's process, and the database time of its
-role, over the time given; an hour is not waited for, and its first minutes have the shortest pauses."""
+role, over the time given. It is measured from a start on, instead of over an hour: the pauses after hints of the server's
+counts, which double up to an hour, are the shortest then."""
 
 _LATENESS = """\
 A ledger of its own with text ids. Fifty calls begin in a second. Their durations are log-normal with a median of 10 s (sigma

@@ -100,6 +100,7 @@ def test_the_worst_of_all_sizes_is_judged(result) -> None:
     missing = "Rows missing 60 s after the last booking, text ids"
     assert judged[missing].met
     assert not judged[f"{missing}, an outage of 10 minutes in between"].met
+    assert judged["Rows missing at any refresh, booked a minute before it or earlier"].value == 5
 
 
 def test_an_edit_that_did_not_show_counts_with_the_time_it_was_waited_for(result) -> None:
