@@ -20,13 +20,13 @@ from exporter.config import Config
 from exporter.databases.postgresql import Source
 from exporter.errors import ConfigError, ExporterError, SourceError, Stopped
 from exporter.logs import Troubles
-from exporter.parts import day_of
 from exporter.publishing.builder import Published
 from exporter.publishing.exposition import Format
 from exporter.publishing.publisher import Publisher
 from exporter.publishing.snapshot import Reference, Reload
 from exporter.refresher import Refresher
 from exporter.scheduler import Scheduler
+from exporter.sums import day_of
 
 log = logging.getLogger(__name__)
 

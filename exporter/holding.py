@@ -10,8 +10,8 @@ from functools import reduce
 from operator import add
 
 from exporter.config import LEDGERS, Config, LedgerName
-from exporter.parts import DAY_BOUND_WINDOWS, BudgetPart, CostPart, ImpactPart, Part, day_of
 from exporter.reading.reading import Reading
+from exporter.sums import DAY_BOUND_WINDOWS, BudgetPart, CostPart, ImpactPart, Part, day_of
 
 log = logging.getLogger(__name__)
 

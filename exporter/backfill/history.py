@@ -13,10 +13,10 @@ from exporter.databases.query import Dialogue, Result
 from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import WINDOWS, Part
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import RangeSums, larger
-from exporter.parts.ranges import BEGINNING
+from exporter.sums import WINDOWS, Part
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import RangeSums, larger
+from exporter.sums.ranges import BEGINNING
 
 CHUNK_ROWS = 20_000
 """How many rows of a ledger are read at once."""

@@ -14,13 +14,13 @@ from exporter.databases.postgresql import Source
 from exporter.holding import Holding
 from exporter.labelling.policy import LabelPolicy
 from exporter.ledgers.question import Question
-from exporter.parts import TaskNumbers
 from exporter.publishing.counters import Counters
 from exporter.publishing.maker import SnapshotMaker
 from exporter.publishing.snapshot import Reload
 from exporter.reading.ledgers import rows_of
 from exporter.reading.reading import Reading
 from exporter.reading.tuning import Tuning
+from exporter.sums import TaskNumbers
 from exporter.views import allocation, efficiency, health, providers, thresholds, utilization, waste
 from exporter.views.metric import Family, Metric
 

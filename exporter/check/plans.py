@@ -21,8 +21,8 @@ from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
-from exporter.parts import TaskNumbers
-from exporter.parts.days import MICROSECONDS_A_DAY
+from exporter.sums import TaskNumbers
+from exporter.sums.days import MICROSECONDS_A_DAY
 
 OF_ALL: Mapping[LedgerName, Sequence[str]] = {
     "cost": ("state", "spend", "tasks", "recent_tasks"),

@@ -12,9 +12,9 @@ from exporter.check.findings import Finding, error, note, ok, warning
 from exporter.check.memory import Memory
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.databases.postgresql import Source
-from exporter.parts import WINDOWS
 from exporter.publishing.snapshot import CostFigures, Reload, Snapshot
 from exporter.refresher import Refresher
+from exporter.sums import WINDOWS
 from exporter.views.metric import Family
 
 LOAD_SECONDS = 5.0

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from exporter.labelling.labels import COMBINATIONS, Folds, fold_combination
 from exporter.names.text import bytewise
-from exporter.parts import Key
+from exporter.sums import Key
 
 Weight = tuple[Decimal, ...]
 V = TypeVar("V", bound=Hashable)

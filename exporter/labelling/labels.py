@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from exporter.names.text import OTHER, RESERVED, UNKNOWN, clean, clean_or_unknown
-from exporter.parts import Key, S, Table
+from exporter.sums import Key, S, Table
 
 OPEN_LABELS = ("quest", "model", "provider", "layer")
 """The labels whose values come from the ledgers, and are limited in number."""

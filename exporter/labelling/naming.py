@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from exporter.holding import Parts
 from exporter.names.text import MAX_LENGTH, RESERVED, bytewise, clean
-from exporter.parts import BudgetPart, CostPart, ImpactPart
+from exporter.sums import BudgetPart, CostPart, ImpactPart
 
 _MAX_SUFFIX_ID = 40
 

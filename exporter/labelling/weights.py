@@ -11,7 +11,7 @@ from exporter.labelling.admission import Admission, Weight
 from exporter.labelling.labels import Labeller
 from exporter.labelling.naming import quest_ids
 from exporter.names.text import RESERVED, clean_or_unknown
-from exporter.parts import EXACT, ZERO, Allocation, Key, Outcomes, S, Spend, Table
+from exporter.sums import EXACT, ZERO, Allocation, Key, Outcomes, S, Spend, Table
 
 _NO_WEIGHT: tuple[Decimal, Decimal] = (ZERO, ZERO)
 

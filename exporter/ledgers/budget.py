@@ -11,12 +11,12 @@ from exporter.databases.transaction import Transaction
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import WINDOWS, Allocation, BudgetPart, Part, Table, day_seconds
-from exporter.parts.allocations import add_up_allocations
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import BudgetSums, up_to
-from exporter.parts.settled import BudgetSettled, Settled
-from exporter.parts.whole import newest_names
+from exporter.sums import WINDOWS, Allocation, BudgetPart, Part, Table, day_seconds
+from exporter.sums.allocations import add_up_allocations
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import BudgetSums, up_to
+from exporter.sums.settled import BudgetSettled, Settled
+from exporter.sums.whole import newest_names
 
 
 class Budget(Ledger[BudgetLedger, BudgetSums, BudgetPart]):

@@ -12,11 +12,11 @@ from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
-from exporter.parts import RECENT_DAYS, WINDOWS, CostPart, Key, Part, Spend, Table, TaskNumbers, Tasks, TaskSpend
-from exporter.parts.charges import add_up_charges
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import CostSums, Rows, earliest, up_to
-from exporter.parts.settled import CostSettled, Settled
+from exporter.sums import RECENT_DAYS, WINDOWS, CostPart, Key, Part, Spend, Table, TaskNumbers, Tasks, TaskSpend
+from exporter.sums.charges import add_up_charges
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import CostSums, Rows, earliest, up_to
+from exporter.sums.settled import CostSettled, Settled
 
 
 class Cost(Ledger[CostLedger, CostSums, CostPart]):

@@ -13,10 +13,10 @@ from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.text import clean
-from exporter.parts import WINDOWS, ImpactPart, Outcomes, Part, Table, TaskOutcome, Waste
-from exporter.parts.outcomes import Judgement, add_up_outcomes
-from exporter.parts.range_sums import ImpactSums, up_to
-from exporter.parts.settled import ImpactSettled, Settled
+from exporter.sums import WINDOWS, ImpactPart, Outcomes, Part, Table, TaskOutcome, Waste
+from exporter.sums.outcomes import Judgement, add_up_outcomes
+from exporter.sums.range_sums import ImpactSums, up_to
+from exporter.sums.settled import ImpactSettled, Settled
 
 
 class Impact(Ledger[ImpactLedger, ImpactSums, ImpactPart]):

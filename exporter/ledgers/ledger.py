@@ -13,10 +13,10 @@ from exporter.errors import SourceError
 from exporter.ledgers import span
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.numbers import NotANumberError
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.settled import Settled
-from exporter.parts.whole import Part
+from exporter.sums.numbers import NotANumberError
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.settled import Settled
+from exporter.sums.whole import Part
 
 _IDENTITY = (
     "concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(),"

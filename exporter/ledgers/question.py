@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from exporter.parts.days import MICROSECONDS_A_DAY, RECENT_DAYS, day_of
+from exporter.sums.days import MICROSECONDS_A_DAY, RECENT_DAYS, day_of
 
 
 @dataclass(frozen=True)

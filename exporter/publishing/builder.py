@@ -10,13 +10,13 @@ from exporter import views
 from exporter.config import LEDGERS, Config, LedgerName
 from exporter.holding import Holding, LedgerHealth, Parts
 from exporter.labelling.labels import Folds, Labels
-from exporter.parts import day_of
 from exporter.publishing import figures
 from exporter.publishing.costliest import Costliest
 from exporter.publishing.counters import LABELS as COUNTER_LABELS
 from exporter.publishing.counters import Counters
 from exporter.publishing.exposition import Exposition, Format
 from exporter.publishing.snapshot import Reload, Settings, Snapshot
+from exporter.sums import day_of
 
 Healths = Mapping[LedgerName, LedgerHealth]
 

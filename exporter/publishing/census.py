@@ -13,7 +13,9 @@ from exporter.config import Config, LedgerName
 from exporter.holding import LedgerHealth, Parts
 from exporter.labelling.labels import COMBINATIONS, OPEN_LABELS, Folds, Labeller, Labels
 from exporter.names.text import RESERVED
-from exporter.parts import (
+from exporter.publishing.counters import Counters, Proposal
+from exporter.publishing.snapshot import Reload
+from exporter.sums import (
     RECENT_DAYS,
     WINDOWS,
     Allocation,
@@ -28,8 +30,6 @@ from exporter.parts import (
     TaskSpend,
     ranked,
 )
-from exporter.publishing.counters import Counters, Proposal
-from exporter.publishing.snapshot import Reload
 from exporter.thresholds import CATALOGUE, Thresholds
 
 _ALL, _RECENT = WINDOWS.index("all"), WINDOWS.index("30d")

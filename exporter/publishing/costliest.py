@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import islice
 
-from exporter.parts import Spend, TaskSpend
-from exporter.parts.range_sums import add_sums
+from exporter.sums import Spend, TaskSpend
+from exporter.sums.range_sums import add_sums
 
 TaskKey = tuple[str, str]
 """A task and a quest, by their published labels."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from exporter.labelling.labels import Labeller
 from exporter.names.text import OTHER
-from exporter.parts import WINDOWS, CostPart, Key, Spend
+from exporter.sums import WINDOWS, CostPart, Key, Spend
 
 LABELS = ("provider", "model", "quest")
 _GONE_KEYS = 10_000

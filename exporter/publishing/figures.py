@@ -8,7 +8,9 @@ from decimal import Decimal
 from exporter.config import Config
 from exporter.labelling.labels import Labeller
 from exporter.names.text import clean_title
-from exporter.parts import (
+from exporter.publishing.costliest import Costliest
+from exporter.publishing.snapshot import BudgetFigures, CostFigures, ImpactFigures, RankedTask
+from exporter.sums import (
     EXACT,
     WINDOWS,
     ZERO,
@@ -20,9 +22,7 @@ from exporter.parts import (
     TaskOutcome,
     ranked,
 )
-from exporter.parts.tasks import everyone
-from exporter.publishing.costliest import Costliest
-from exporter.publishing.snapshot import BudgetFigures, CostFigures, ImpactFigures, RankedTask
+from exporter.sums.tasks import everyone
 
 _NO_TASKS = (0,) * len(WINDOWS)
 

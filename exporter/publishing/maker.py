@@ -9,11 +9,11 @@ from exporter.config import Config
 from exporter.holding import Holding, Parts
 from exporter.labelling.labels import Labeller, Labels
 from exporter.labelling.policy import LabelPolicy
-from exporter.parts import CostPart
 from exporter.publishing.builder import Builder
 from exporter.publishing.census import Census, Rules, exporter_series
 from exporter.publishing.counters import Counters, Proposal
 from exporter.publishing.snapshot import Reload, Snapshot
+from exporter.sums import CostPart
 
 
 class SnapshotMaker:

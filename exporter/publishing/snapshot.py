@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from exporter.config import Config, LedgerName
 from exporter.holding import LedgerHealth
 from exporter.labelling.labels import Folds
-from exporter.parts import Allocation, Key, Outcomes, Spend, Table, Waste
+from exporter.sums import Allocation, Key, Outcomes, Spend, Table, Waste
 from exporter.thresholds import Thresholds
 
 

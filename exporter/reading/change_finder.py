@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from exporter.databases.query import Dialogue, Result
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import Range
 from exporter.reading.loaded import Loaded
 from exporter.reading.tuning import Tuning
 from exporter.reading.updates import Updates
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import Range
 
 R = TypeVar("R", bound=RangeSums)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from exporter.ledgers.ledger import Ledger
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import Range
 from exporter.reading.loaded import Loaded
 from exporter.reading.pieces import Piece
 from exporter.reading.verifier import Findings
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import Range
 
 R = TypeVar("R", bound=RangeSums)
 

@@ -13,8 +13,6 @@ from exporter.databases.postgresql import Source
 from exporter.databases.query import together
 from exporter.databases.transaction import Transaction
 from exporter.ledgers.question import Question
-from exporter.parts import Part, TaskNumbers
-from exporter.parts.tasks import TaskSet
 from exporter.reading.attempts import Attempts, Problem
 from exporter.reading.back_off import BackOff
 from exporter.reading.ledger_reader import LedgerReader
@@ -22,6 +20,8 @@ from exporter.reading.ledgers import Rows
 from exporter.reading.loader import Loader
 from exporter.reading.reading import Reading
 from exporter.reading.tuning import Tuning
+from exporter.sums import Part, TaskNumbers
+from exporter.sums.tasks import TaskSet
 
 _SHARE_TOGETHER = 0.5
 """Of the time that is left a query of ledgers that are read together may take so much: the rest is for the other ledgers."""

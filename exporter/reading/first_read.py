@@ -8,7 +8,6 @@ from exporter.databases.query import Dialogue, Result, ask, given, together
 from exporter.ledgers.ledger import Abilities, Ledger, state_of
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.ranges import BEGINNING, END, Range
 from exporter.reading import change_finder
 from exporter.reading.hints import Hints
 from exporter.reading.late_ids import LateIds
@@ -21,6 +20,7 @@ from exporter.reading.settled_ranges import SettledRanges
 from exporter.reading.tuning import Tuning
 from exporter.reading.updates import Updates
 from exporter.reading.verifier import Verifier
+from exporter.sums.ranges import BEGINNING, END, Range
 
 
 def first_read(

@@ -11,14 +11,14 @@ from exporter.databases.query import Result
 from exporter.ledgers.ledger import Ledger, State
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import END, Range
 from exporter.reading.change_finder import Changed, Counted
 from exporter.reading.late_ids import LateIds, Mark
 from exporter.reading.loaded import Loaded
 from exporter.reading.newest_range import NewestRange, newest_end, settled_start
 from exporter.reading.pieces import Piece
 from exporter.reading.tuning import Tuning
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import END, Range
 
 log = logging.getLogger(__name__)
 

@@ -11,17 +11,17 @@ from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import WINDOWS, Part
-from exporter.parts.days import MICROSECONDS_A_DAY, first_day
-from exporter.parts.range_sums import CostSums, instants
-from exporter.parts.ranges import BEGINNING, END
-from exporter.parts.tasks import TaskSet
 from exporter.reading.corrections import correct
 from exporter.reading.first_read import first_read
 from exporter.reading.ledger_refresh import LedgerRefresh
 from exporter.reading.loaded import Loaded
 from exporter.reading.pieces import Pieces
 from exporter.reading.tuning import Tuning
+from exporter.sums import WINDOWS, Part
+from exporter.sums.days import MICROSECONDS_A_DAY, first_day
+from exporter.sums.range_sums import CostSums, instants
+from exporter.sums.ranges import BEGINNING, END
+from exporter.sums.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,6 @@ from exporter.databases.query import Dialogue, Result, ask, together
 from exporter.ledgers.ledger import Abilities, Ledger, state_of
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import END, Range
 from exporter.reading import change_finder
 from exporter.reading.intake import Evidence, Found, Intake
 from exporter.reading.late_ids import Differences, LateIds, Place, ReadPlace
@@ -18,6 +16,8 @@ from exporter.reading.loaded import Loaded
 from exporter.reading.newest_range import newest_end
 from exporter.reading.pieces import Piece, Pieces
 from exporter.reading.tuning import Tuning
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import END, Range
 
 R = TypeVar("R", bound=RangeSums)
 

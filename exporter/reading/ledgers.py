@@ -13,9 +13,9 @@ from exporter.databases.transaction import Transaction
 from exporter.ledgers import budget, cost, impact
 from exporter.ledgers.question import Question
 from exporter.names.families import Families, Pattern
-from exporter.parts import BudgetPart, CostPart, ImpactPart, TaskNumbers
 from exporter.reading.ledger_reader import LedgerReader
 from exporter.reading.tuning import Tuning
+from exporter.sums import BudgetPart, CostPart, ImpactPart, TaskNumbers
 
 Place = Mapping[str, object]
 Expressions = Mapping[str, str]

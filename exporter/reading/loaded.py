@@ -7,8 +7,6 @@ from typing import Generic, TypeVar
 
 from exporter.ledgers.ledger import Fingerprint, State
 from exporter.ledgers.question import Question
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import END, Range
 from exporter.reading.hints import Hints
 from exporter.reading.late_ids import LateIds
 from exporter.reading.lateness import Lateness
@@ -17,6 +15,8 @@ from exporter.reading.seen_instants import SeenInstants
 from exporter.reading.settled_ranges import SettledRanges
 from exporter.reading.updates import Updates
 from exporter.reading.verifier import Verifier
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import END, Range
 
 R = TypeVar("R", bound=RangeSums)
 

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 from exporter.databases.query import Result
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import BEGINNING
 from exporter.reading.settled_ranges import midnight
 from exporter.reading.tuning import Tuning
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import BEGINNING
 
 R = TypeVar("R", bound=RangeSums)
 

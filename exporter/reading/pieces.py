@@ -9,8 +9,8 @@ from exporter.databases.query import Dialogue, Result
 from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import RangeSums
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import RangeSums
 
 R = TypeVar("R", bound=RangeSums)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.config import LedgerName
-from exporter.parts import Part
+from exporter.sums import Part
 
 
 @dataclass(frozen=True)

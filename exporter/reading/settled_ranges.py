@@ -9,12 +9,12 @@ from exporter.databases.query import Result
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import BEGINNING, END, Range, Tiling
-from exporter.parts.settled import Settled
 from exporter.reading.pieces import Piece
 from exporter.reading.tuning import Tuning
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import BEGINNING, END, Range, Tiling
+from exporter.sums.settled import Settled
 
 R = TypeVar("R", bound=RangeSums)
 

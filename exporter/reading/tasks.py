@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.parts import TaskNumbers
 from exporter.reading.database_reader import DatabaseReader
+from exporter.sums import TaskNumbers
 
 _GONE_TASKS = 100_000
 """Keep the numbers of at most this many tasks that are in no ledger any more, beside as many as there are in them."""

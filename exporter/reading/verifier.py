@@ -10,10 +10,10 @@ from exporter.databases.query import Dialogue
 from exporter.ledgers.ledger import Abilities, Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.range_sums import RangeSums
-from exporter.parts.ranges import END, Range, Tiling
 from exporter.reading.pieces import Piece, Pieces
 from exporter.reading.tuning import Tuning
+from exporter.sums.range_sums import RangeSums
+from exporter.sums.ranges import END, Range, Tiling
 
 R = TypeVar("R", bound=RangeSums)
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from exporter.parts import WINDOWS, Table
 from exporter.publishing.samples import Key
 from exporter.publishing.snapshot import RankedTask, Snapshot
+from exporter.sums import WINDOWS, Table
 
 Exact = Decimal | Fraction | int | None
 VIEW = "exact sums"

@@ -9,8 +9,8 @@ from typing import Self
 from exporter.labelling.admission import Admission, Weight
 from exporter.labelling.labels import COMBINATIONS
 from exporter.names.text import RESERVED, clean
-from exporter.parts import Key as Combination
 from exporter.reconcile.figures import Samples, lasting, values_of
+from exporter.sums import Key as Combination
 from exporter.views import allocation, efficiency, health, providers
 
 _VALUES = ("provider", "model", "layer")

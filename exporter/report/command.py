@@ -13,11 +13,11 @@ from rich.console import Console
 from exporter import client, config_file, logs, options, terminal
 from exporter.app import opened_sources
 from exporter.client import Client
-from exporter.parts import WINDOWS
 from exporter.progress import Progress
 from exporter.report import figures, machine, source, text
 from exporter.report import quests as named
 from exporter.report.source import Told
+from exporter.sums import WINDOWS
 
 option = options.of_command("report")
 

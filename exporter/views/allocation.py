@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from exporter.names.text import RESERVED, clean
-from exporter.parts import day_seconds
 from exporter.publishing.snapshot import Snapshot
+from exporter.sums import day_seconds
 from exporter.views.metric import Family, Metric
 
 BUDGET = Metric(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.parts import WINDOWS, Spend
 from exporter.publishing.snapshot import CostFigures, Snapshot
+from exporter.sums import WINDOWS, Spend
 from exporter.views.metric import Family, Metric
 
 SPEND = Metric(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.parts import RECENT_DAYS, WINDOWS, Spend, day_name
 from exporter.publishing.snapshot import BudgetFigures, CostFigures, Snapshot
+from exporter.sums import RECENT_DAYS, WINDOWS, Spend, day_name
 from exporter.views.metric import Family, Metric
 
 SPEND = Metric(

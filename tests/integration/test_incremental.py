@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from psycopg import sql
 
 from exporter import config_file
-from exporter.parts import WINDOWS
 from exporter.publishing.snapshot import Reload
+from exporter.sums import WINDOWS
 from tests.oracle import Key, Options, samples
 from tests.support import postgres
 from tests.support.bookings import RELATIONS, VIEWS, Books, Kind, write

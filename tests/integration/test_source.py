@@ -28,8 +28,8 @@ from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
 from exporter.names.families import Families
-from exporter.parts import CostPart, TaskNumbers
-from exporter.parts.ranges import BEGINNING, END
+from exporter.sums import CostPart, TaskNumbers
+from exporter.sums.ranges import BEGINNING, END
 from tests.support import postgres
 from tests.support.example_rows import NOON
 from tests.support.sources import ALL_LEDGERS, PLENTY, ask, refresh_once, refused, source, up

@@ -20,10 +20,10 @@ from exporter.ledgers.cost import Cost
 from exporter.ledgers.probe import probe
 from exporter.ledgers.question import Question
 from exporter.names.families import Families
-from exporter.parts import TaskNumbers
 from exporter.publishing.snapshot import Snapshot
 from exporter.reading.reading import Reading
 from exporter.refresher import Refresher
+from exporter.sums import TaskNumbers
 from tests.support import postgres
 from tests.support.example_rows import NOON
 from tests.support.exporter_process import eventually

@@ -14,12 +14,12 @@ import pytest
 from exporter import config_file
 from exporter.databases.postgresql import Source
 from exporter.errors import SourceError
-from exporter.parts import TaskNumbers
-from exporter.parts.settled import Settled
 from exporter.publishing.costliest import Costliest
 from exporter.publishing.snapshot import Reload
 from exporter.reading.ledger_reader import LedgerReader
 from exporter.refresher import Refresher
+from exporter.sums import TaskNumbers
+from exporter.sums.settled import Settled
 from tests.oracle import Key
 from tests.support import postgres
 from tests.support.bookings import Books

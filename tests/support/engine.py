@@ -16,12 +16,12 @@ from exporter.errors import SourceError
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING
 from exporter.reading.ledger_reader import LedgerReader
 from exporter.reading.loaded import Loaded
 from exporter.reading.piece_size import PieceSize
 from exporter.refresher import Refresher
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.ranges import BEGINNING
 from tests.oracle import Key, Options
 from tests.support.product import Product, samples
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.holding import Parts
 from exporter.names.text import clean
-from exporter.parts import (
+from exporter.sums import (
     WINDOWS,
     Allocation,
     BudgetPart,

@@ -15,9 +15,9 @@ from exporter.ledgers.cost import Cost, Families
 from exporter.ledgers.ledger import Abilities, State
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import TaskNumbers
-from exporter.parts.charges import Charge
-from exporter.parts.days import MICROSECONDS_A_DAY
+from exporter.sums import TaskNumbers
+from exporter.sums.charges import Charge
+from exporter.sums.days import MICROSECONDS_A_DAY
 from tests.support.snapshots import NOON, TODAY
 
 T = TypeVar("T")

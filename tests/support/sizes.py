@@ -18,11 +18,11 @@ from exporter.demo import booking
 from exporter.labelling import quests
 from exporter.ledgers import ledger
 from exporter.names import families
-from exporter.parts import settled, tasks
 from exporter.publishing import costliest, counters
 from exporter.reading import tasks as reading_tasks
 from exporter.reading.tuning import Tuning
 from exporter.reconcile import published
+from exporter.sums import settled, tasks
 from exporter.web import connection, healthy, server
 
 PLACES: dict[str, tuple[Any, ...]] = {

@@ -10,8 +10,8 @@ from typing import Any
 from exporter.config import LEDGERS
 from exporter.holding import LedgerHealth
 from exporter.labelling.labels import COMBINATIONS, Folds
-from exporter.parts import WINDOWS, Allocation, Key, Outcomes, Spend, Table, Waste, day_of
 from exporter.publishing.snapshot import BudgetFigures, CostFigures, ImpactFigures, Settings, Snapshot
+from exporter.sums import WINDOWS, Allocation, Key, Outcomes, Spend, Table, Waste, day_of
 from exporter.views.metric import Family
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from exporter.parts import Allocation, Key, Outcomes, S, Spend, TaskNumbers, TaskOutcome, Waste, ranked
-from exporter.parts.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums
+from exporter.sums import Allocation, Key, Outcomes, S, Spend, TaskNumbers, TaskOutcome, Waste, ranked
+from exporter.sums.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums
 from tests.support.snapshots import TODAY
 
 Rows = list[tuple[Key, int, Spend]]

@@ -28,14 +28,14 @@ STOREYS = (
     ("ledgers",),
     ("databases",),
     ("thresholds", "config", "config_file", "yaml_file", "errors", "logs"),
-    ("parts",),
+    ("sums",),
     ("names",),
 )
 """From the roof to the ground; a module imports from its own storey and those below."""
 
 DRIVERS = {"psycopg", "psycopg_pool"}
 HTTP = {"uvloop", "http", "urllib", "asyncio", "socket", "httptools"}
-PURE = ("parts", "names", "holding", "labelling", "publishing", "thresholds", "views")
+PURE = ("sums", "names", "holding", "labelling", "publishing", "thresholds", "views")
 """Rooms that know neither databases nor HTTP."""
 
 ALLOWED_HTTP = {"exporter.config": {"urllib"}}
@@ -106,7 +106,7 @@ ROOMS = [room for rooms in STOREYS for room in rooms]
 
 KNOWS = {
     "names": {"names"},
-    "parts": {"parts", "names"},
+    "sums": {"sums", "names"},
 }
 """Rooms of the engine, and all that they know of the house."""
 
@@ -168,7 +168,7 @@ def test_the_engine_knows_no_more_than_it_must(found: Import) -> None:
     assert found.room in KNOWS[room(found.module)]
 
 
-@each([found for found in IMPORTS if found.module != "exporter.parts.tasks"])
+@each([found for found in IMPORTS if found.module != "exporter.sums.tasks"])
 def test_sets_of_numbers_are_the_tasks_own(found: Import) -> None:
     assert found.top != "pyroaring"
 
@@ -191,13 +191,13 @@ def test_what_draws_is_the_reports_own(found: Import) -> None:
 
 
 HOUSE = {
-    "reading": {"reading", "databases", "ledgers", "config", "errors", "logs", "names", "parts"},
-    "holding": {"holding", "reading", "config", "parts"},
-    "labelling": {"labelling", "holding", "config", "names", "parts"},
-    "publishing": {"publishing", "views", "labelling", "holding", "config", "thresholds", "names", "parts"},
+    "reading": {"reading", "databases", "ledgers", "config", "errors", "logs", "names", "sums"},
+    "holding": {"holding", "reading", "config", "sums"},
+    "labelling": {"labelling", "holding", "config", "names", "sums"},
+    "publishing": {"publishing", "views", "labelling", "holding", "config", "thresholds", "names", "sums"},
     "refresher": {
         "refresher", "reading", "holding", "labelling", "publishing", "views", "databases", "config", "errors", "logs",
-        "parts",
+        "sums",
     },
 }  # fmt: skip
 """Rooms on the way of a charge, downhill, and all that each knows of the house."""
@@ -235,7 +235,7 @@ class Class:
 def classes() -> Iterator[Class]:
     """The classes with behaviour on the way of a charge."""
     for module in OWN:
-        if room(module) in {*HOUSE, "app", "scheduler", "databases", "ledgers", "parts"}:
+        if room(module) in {*HOUSE, "app", "scheduler", "databases", "ledgers", "sums"}:
             for node in ast.walk(ast.parse(modules()[module].read_text())):
                 if isinstance(node, ast.ClassDef) and not is_frozen(node):
                     lines = (node.end_lineno or 0) - node.lineno + 1

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from exporter.holding import HeldLedger, Parts
-from exporter.parts import WINDOWS, BudgetPart
 from exporter.reading.reading import Reading
+from exporter.sums import WINDOWS, BudgetPart
 from tests.support.snapshots import NOON, TODAY, allocations
 
 ALLOCATIONS = allocations()

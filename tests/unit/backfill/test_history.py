@@ -18,8 +18,8 @@ from exporter.ledgers.impact import Impact
 from exporter.ledgers.ledger import Ledger
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts import BudgetPart, ImpactPart
-from exporter.parts.days import MICROSECONDS_A_DAY
+from exporter.sums import BudgetPart, ImpactPart
+from exporter.sums.days import MICROSECONDS_A_DAY
 from tests.support.sizes import sizes
 
 BEGIN = datetime(2026, 4, 10, tzinfo=UTC)

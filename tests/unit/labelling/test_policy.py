@@ -11,7 +11,7 @@ from exporter.config import Limits
 from exporter.holding import Parts
 from exporter.labelling.labels import Labels
 from exporter.labelling.policy import LabelPolicy, halved
-from exporter.parts import WINDOWS, BudgetPart, CostPart
+from exporter.sums import WINDOWS, BudgetPart, CostPart
 from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY, allocations, spend, usd
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import Spend, TaskSpend
 from exporter.publishing.costliest import Costliest, Ranked, TaskKey
+from exporter.sums import Spend, TaskSpend
 from tests.support.sizes import sizes
 from tests.support.snapshots import usd
 

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.parts import Key, Spend
 from exporter.publishing.counters import Counters
+from exporter.sums import Key, Spend
 from tests.support.sizes import sizes
 from tests.support.snapshots import usd
 

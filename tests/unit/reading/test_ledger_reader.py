@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from exporter.databases.query import Query, Result
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING, END
 from exporter.reading.ledger_reader import LedgerReader
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.ranges import BEGINNING, END
 from tests.support.plain_ledger import ABLE, PlainLedger, PlainServer
 from tests.support.sizes import SMALL
 from tests.support.snapshots import NOON

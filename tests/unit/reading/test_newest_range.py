@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING
 from exporter.reading.newest_range import newest_end, newest_start, settled_start
 from exporter.reading.tuning import Tuning
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.ranges import BEGINNING
 from tests.support.plain_ledger import MIDNIGHT, MINUTE, QUESTION
 from tests.support.plain_ledger import NOON_MICROSECONDS as NOON
 

@@ -16,11 +16,11 @@ from exporter.ledgers.budget import Budget
 from exporter.ledgers.impact import Impact
 from exporter.ledgers.question import Question
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING, Range
 from exporter.reading.pieces import Piece
 from exporter.reading.settled_ranges import SettledRanges
 from exporter.reading.tuning import Tuning
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.ranges import BEGINNING, Range
 from tests.support.plain_ledger import HOUR, MIDNIGHT, MINUTE, QUESTION, PlainLedger
 from tests.support.snapshots import NOON, TODAY
 

@@ -9,11 +9,11 @@ import pytest
 
 from exporter.ledgers.ledger import Abilities
 from exporter.ledgers.span import Span
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.ranges import BEGINNING, Range
 from exporter.reading.settled_ranges import SettledRanges
 from exporter.reading.tuning import Tuning
 from exporter.reading.verifier import Findings, Verifier
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.ranges import BEGINNING, Range
 from tests.support.plain_ledger import ABLE, MIDNIGHT, MINUTE, QUESTION, PlainLedger, PlainServer
 from tests.support.snapshots import TODAY
 

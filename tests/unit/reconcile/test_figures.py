@@ -8,10 +8,10 @@ import pytest
 
 from exporter import views
 from exporter.errors import RequestError
-from exporter.parts import Spend
 from exporter.publishing.exposition import DEFAULT_FORMAT, Exposition
 from exporter.publishing.samples import Key, by_key, of_exposition, of_families
 from exporter.reconcile import exact, figures
+from exporter.sums import Spend
 from tests.support.snapshots import cost_figures, snapshot, spend, usd
 
 TABLE = spend(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exporter import views
-from exporter.parts import Allocation, day_seconds
+from exporter.sums import Allocation, day_seconds
 from exporter.views import allocation
 from tests.support.snapshots import (
     CLOSED,

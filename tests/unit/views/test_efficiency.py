@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from exporter.parts import Outcomes
 from exporter.publishing.snapshot import RankedTask
+from exporter.sums import Outcomes
 from exporter.views import efficiency
 from tests.support.snapshots import CLOSED, folds, impact_figures, outcomes, published, snapshot, windowed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.parts import WINDOWS
+from exporter.sums import WINDOWS
 from exporter.views import providers
 from tests.support.snapshots import CLOSED, cost_figures, folds, published, snapshot, spend, usd, windowed
 

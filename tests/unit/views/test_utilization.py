@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exporter.parts import Allocation, day_name
+from exporter.sums import Allocation, day_name
 from exporter.views import utilization
 from tests.support.snapshots import (
     CLOSED,

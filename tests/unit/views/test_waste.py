@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exporter.parts import Waste
 from exporter.publishing.snapshot import RankedTask
+from exporter.sums import Waste
 from exporter.views import waste as view
 from tests.support.snapshots import (
     CLOSED,

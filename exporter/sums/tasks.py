@@ -13,8 +13,8 @@ from threading import Lock
 
 from pyroaring import BitMap
 
-from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
-from exporter.parts.remembered import Remembered
+from exporter.sums.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
+from exporter.sums.remembered import Remembered
 
 _RECENT_NUMBERS = 20_000
 _BUCKETS = 1024

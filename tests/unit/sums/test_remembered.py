@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import weakref
 
-from exporter.parts import Key, Spend, Table
-from exporter.parts.remembered import Remembered
-from exporter.parts.tasks import TaskNumbers, Tasks
+from exporter.sums import Key, Spend, Table
+from exporter.sums.remembered import Remembered
+from exporter.sums.tasks import TaskNumbers, Tasks
 
 TODAY = 20_553
 

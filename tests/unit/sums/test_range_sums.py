@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, Allocation, Outcomes, TaskNumbers, TaskOutcome, Waste
-from exporter.parts.allocations import add_up_allocations
-from exporter.parts.charges import add_up_charges
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.outcomes import Judgement, add_up_outcomes
-from exporter.parts.range_sums import (
+from exporter.sums import RECENT_DAYS, Allocation, Outcomes, TaskNumbers, TaskOutcome, Waste
+from exporter.sums.allocations import add_up_allocations
+from exporter.sums.charges import add_up_charges
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.outcomes import Judgement, add_up_outcomes
+from exporter.sums.range_sums import (
     BudgetSums,
     CostSums,
     ImpactSums,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import EXACT, Allocation, Outcomes, Spend, Waste
+from exporter.sums import EXACT, Allocation, Outcomes, Spend, Waste
 from tests.support.snapshots import usd
 from tests.support.table_rows import money
 

@@ -3,7 +3,7 @@
 Money is `Decimal` and is only ever added in `EXACT`. Nothing here knows SQL or HTTP.
 """
 
-from exporter.parts.days import (
+from exporter.sums.days import (
     DAY_BOUND_WINDOWS,
     RECENT_DAYS,
     WINDOWS,
@@ -12,11 +12,11 @@ from exporter.parts.days import (
     day_seconds,
     in_window,
 )
-from exporter.parts.ranking import TaskOutcome, ranked
-from exporter.parts.sums import EXACT, ZERO, Allocation, Outcomes, S, Spend, Waste
-from exporter.parts.table import Key, Table
-from exporter.parts.tasks import TaskNumbers, Tasks
-from exporter.parts.whole import BudgetPart, CostPart, ImpactPart, Part, TaskSpend
+from exporter.sums.exact import EXACT, ZERO, Allocation, Outcomes, S, Spend, Waste
+from exporter.sums.ranking import TaskOutcome, ranked
+from exporter.sums.table import Key, Table
+from exporter.sums.tasks import TaskNumbers, Tasks
+from exporter.sums.whole import BudgetPart, CostPart, ImpactPart, Part, TaskSpend
 
 __all__ = [
     "DAY_BOUND_WINDOWS",

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
-from exporter.parts.days import MICROSECONDS_A_DAY, RECENT_DAYS
-from exporter.parts.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums, Rows, earliest
-from exporter.parts.ranking import TaskOutcome, ranked
-from exporter.parts.sums import Allocation, Outcomes, S, Spend, Waste
-from exporter.parts.table import Cells, Flat, Key, Layered, Table
-from exporter.parts.tasks import Tasks, TaskSet
-from exporter.parts.whole import Names, newest_names
+from exporter.sums.days import MICROSECONDS_A_DAY, RECENT_DAYS
+from exporter.sums.exact import Allocation, Outcomes, S, Spend, Waste
+from exporter.sums.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums, Rows, earliest
+from exporter.sums.ranking import TaskOutcome, ranked
+from exporter.sums.table import Cells, Flat, Key, Layered, Table
+from exporter.sums.tasks import Tasks, TaskSet
+from exporter.sums.whole import Names, newest_names
 
 _LAID_OVER = 500
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import decimal, tokens
-from exporter.parts.range_sums import CostSums, Rows, add_sums
-from exporter.parts.sums import EXACT, Spend
-from exporter.parts.table import Key
-from exporter.parts.tasks import TaskNumbers, TaskSet
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.exact import EXACT, Spend
+from exporter.sums.numbers import decimal, tokens
+from exporter.sums.range_sums import CostSums, Rows, add_sums
+from exporter.sums.table import Key
+from exporter.sums.tasks import TaskNumbers, TaskSet
 
 Charge = tuple[int | None, int, int, str | None, str | None, str | None, str | None, str | None, object, object]
 """Id, instant (microseconds since 1970), fingerprint, quest id, provider, model, task, US dollars as text, tokens in, out."""

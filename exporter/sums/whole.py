@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from exporter.parts.days import WINDOWS
-from exporter.parts.ranking import TaskOutcome
-from exporter.parts.sums import EXACT, ZERO, Allocation, Outcomes, Spend, Waste
-from exporter.parts.table import Key, Table
-from exporter.parts.tasks import Tasks
+from exporter.sums.days import WINDOWS
+from exporter.sums.exact import EXACT, ZERO, Allocation, Outcomes, Spend, Waste
+from exporter.sums.ranking import TaskOutcome
+from exporter.sums.table import Key, Table
+from exporter.sums.tasks import Tasks
 
 TaskSpend = Mapping[tuple[str, str | None], Spend]
 """(task, quest id) to what was charged."""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts.range_sums import CostSums, RangeSums
-from exporter.parts.ranges import BEGINNING, END, Range, Tiling
+from exporter.sums.range_sums import CostSums, RangeSums
+from exporter.sums.ranges import BEGINNING, END, Range, Tiling
 from tests.support.snapshots import TODAY, usd
 from tests.support.table_rows import Kind, exactly, range_sums
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import decimal, score, tokens
-from exporter.parts.range_sums import ImpactSums, add_sums
-from exporter.parts.ranking import TaskOutcome, ranked
-from exporter.parts.sums import ZERO, Outcomes, Waste
-from exporter.parts.table import Key
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.exact import ZERO, Outcomes, Waste
+from exporter.sums.numbers import decimal, score, tokens
+from exporter.sums.range_sums import ImpactSums, add_sums
+from exporter.sums.ranking import TaskOutcome, ranked
+from exporter.sums.table import Key
 
 Outcome = tuple[int | None, int, int, str | None, str | None, str | None, str | None, str | None, str | None, object]
 """Id, instant (microseconds since 1970), fingerprint, quest id, layer, task, title, US dollars and impact as text, tokens."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from exporter.parts.range_sums import RangeSums
+from exporter.sums.range_sums import RangeSums
 
 BEGINNING = -(1 << 62)
 """Before every instant, in microseconds since 1970."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from exporter.parts import (
+from exporter.sums import (
     WINDOWS,
     Allocation,
     BudgetPart,
@@ -17,7 +17,7 @@ from exporter.parts import (
     Tasks,
     Waste,
 )
-from exporter.parts.tasks import everyone
+from exporter.sums.tasks import everyone
 from tests.support.snapshots import TODAY, allocations, outcomes, spend, usd, waste
 
 NUMBERS = TaskNumbers()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import decimal
-from exporter.parts.range_sums import BudgetSums, add_sums
-from exporter.parts.sums import EXACT, ZERO, Allocation
-from exporter.parts.table import Key
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.exact import EXACT, ZERO, Allocation
+from exporter.sums.numbers import decimal
+from exporter.sums.range_sums import BudgetSums, add_sums
+from exporter.sums.table import Key
 
 AllocationRow = tuple[None, int, int, str | None, str | None, str | None, str | None]
 """None, the first instant of the day in microseconds since 1970, fingerprint, quest id, name, and as text US dollars allocated

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, WINDOWS, Key, Spend, Table, in_window
-from exporter.parts.table import Flat, Layered, layered
+from exporter.sums import RECENT_DAYS, WINDOWS, Key, Spend, Table, in_window
+from exporter.sums.table import Flat, Layered, layered
 from tests.support.snapshots import TODAY, spend, usd
 from tests.support.table_rows import LABELS, Rows, rows
 

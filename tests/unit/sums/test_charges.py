@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import Spend, TaskNumbers
-from exporter.parts.charges import Charge, add_up_charges
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import NotANumberError
-from exporter.parts.range_sums import CostSums
+from exporter.sums import Spend, TaskNumbers
+from exporter.sums.charges import Charge, add_up_charges
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.numbers import NotANumberError
+from exporter.sums.range_sums import CostSums
 from tests.support.snapshots import TODAY, usd
 
 MIDNIGHT = TODAY * MICROSECONDS_A_DAY

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, Outcomes, TaskOutcome, Waste, ranked
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import NotANumberError
-from exporter.parts.outcomes import Judgement, Outcome, add_up_outcomes
-from exporter.parts.range_sums import ImpactSums
+from exporter.sums import RECENT_DAYS, Outcomes, TaskOutcome, Waste, ranked
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.numbers import NotANumberError
+from exporter.sums.outcomes import Judgement, Outcome, add_up_outcomes
+from exporter.sums.range_sums import ImpactSums
 from tests.support.snapshots import TODAY
 
 MIDNIGHT = TODAY * MICROSECONDS_A_DAY

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import TaskOutcome, ranked
+from exporter.sums import TaskOutcome, ranked
 
 BEST = TaskOutcome("t", "t", None, "x", "Atlas", Decimal(1), Decimal(3), 5, 7)
 WASTED = replace(BEST, impact=None, reason="unscored")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts.numbers import NotANumberError, decimal, score, tokens
+from exporter.sums.numbers import NotANumberError, decimal, score, tokens
 
 UNUSABLE = ["NaN", "nan", "Infinity", "-Infinity", "inf"]
 NO_NUMBERS = ["", "free", "1,5", "$1.00", "1 2", "--1", "0.1.2", "1_000", "\uff11\uff12", "sNaN", "NaN123", "1e-16384"]

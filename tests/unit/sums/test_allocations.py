@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import Allocation
-from exporter.parts.allocations import AllocationRow, add_up_allocations
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.numbers import NotANumberError
-from exporter.parts.range_sums import BudgetSums
+from exporter.sums import Allocation
+from exporter.sums.allocations import AllocationRow, add_up_allocations
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.numbers import NotANumberError
+from exporter.sums.range_sums import BudgetSums
 from tests.support.snapshots import TODAY
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Self, TypeVar
 
-from exporter.parts.ranking import TaskOutcome, ranked
-from exporter.parts.sums import EXACT, ZERO, Allocation, Outcomes, S, Spend, Waste
-from exporter.parts.table import Key
-from exporter.parts.tasks import TaskSets, unite
-from exporter.parts.whole import Names, TaskSpend, newest_names
+from exporter.sums.exact import EXACT, ZERO, Allocation, Outcomes, S, Spend, Waste
+from exporter.sums.ranking import TaskOutcome, ranked
+from exporter.sums.table import Key
+from exporter.sums.tasks import TaskSets, unite
+from exporter.sums.whole import Names, TaskSpend, newest_names
 
 K = TypeVar("K")
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Generic
 
-from exporter.parts.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
-from exporter.parts.remembered import Remembered
-from exporter.parts.sums import S
+from exporter.sums.days import RECENT_DAYS, WINDOWS, WINDOWS_BY_AGE
+from exporter.sums.exact import S
+from exporter.sums.remembered import Remembered
 
 Key = tuple[str | None, ...]
 Cells = dict[Key, dict[int, S]]

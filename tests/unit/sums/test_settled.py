@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import (
+from exporter.sums import (
     RECENT_DAYS,
     WINDOWS,
     Allocation,
@@ -22,11 +22,11 @@ from exporter.parts import (
     Waste,
     ranked,
 )
-from exporter.parts.days import MICROSECONDS_A_DAY
-from exporter.parts.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums, earliest
-from exporter.parts.settled import BudgetSettled, CostSettled, ImpactSettled, Settled, Tally
-from exporter.parts.tasks import everyone, unite
-from exporter.parts.whole import newest_names
+from exporter.sums.days import MICROSECONDS_A_DAY
+from exporter.sums.range_sums import BudgetSums, CostSums, ImpactSums, RangeSums, earliest
+from exporter.sums.settled import BudgetSettled, CostSettled, ImpactSettled, Settled, Tally
+from exporter.sums.tasks import everyone, unite
+from exporter.sums.whole import newest_names
 from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY, usd
 from tests.support.table_rows import LABELS, LENGTHS, NUMBERS, REASONS, Kind, Rows, range_sums, rows

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, WINDOWS, day_name, day_of, day_seconds, in_window
-from exporter.parts.days import WINDOWS_BY_AGE, first_day
+from exporter.sums import RECENT_DAYS, WINDOWS, day_name, day_of, day_seconds, in_window
+from exporter.sums.days import WINDOWS_BY_AGE, first_day
 from tests.support.snapshots import TODAY
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parts import RECENT_DAYS, WINDOWS, TaskNumbers, Tasks, in_window
-from exporter.parts import tasks as module
-from exporter.parts.tasks import TaskSets, everyone, unite
+from exporter.sums import RECENT_DAYS, WINDOWS, TaskNumbers, Tasks, in_window
+from exporter.sums import tasks as module
+from exporter.sums.tasks import TaskSets, everyone, unite
 from tests.support.sizes import sizes
 from tests.support.snapshots import TODAY
 
