@@ -266,6 +266,7 @@ def samples(said: str) -> int:
     return int(number.replace(",", ""))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(told: Told, tmp_path: Path) -> None:
     """What it writes in the end is what was written at once, to the byte. It says which part of that it has done itself."""
     output, state = tmp_path / "killed.om", tmp_path / "killed.om.state"
@@ -351,6 +352,7 @@ def test_a_folders_files_become_blocks_as_the_page_says(folder: tuple[Path, str]
     assert [*(tmp_path / "history").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_memory_grows_neither_with_the_days_nor_with_the_steps_of_a_day(told: Told) -> None:
     """Ten times as many days, and more than seven times as many steps in one, of which the text alone is above 200 MB."""
 

@@ -310,6 +310,7 @@ class TestIndexes:
 
         assert (done.missing_indexes(), done.findings()) == ([], [])
 
+    @pytest.mark.slow
     def test_the_one_that_was_told_serves_refreshes(self, installed: Installation) -> None:
         utc = "created_at at time zone 'UTC'"
         installed.execute(MANY, f"alter table cost_ledger alter column created_at type timestamp using {utc}")

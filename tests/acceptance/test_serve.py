@@ -231,7 +231,7 @@ class TestEnd:
         """Of the two seconds, the rest is the machine's."""
         assert serving._GRACE_SECONDS + app._STOP_SECONDS < 2  # noqa: SLF001 - to measure it takes an idle machine
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
     def test_when_idle(self, config: Path, number: signal.Signals) -> None:
         with Exporter(config) as exporter:
             exporter.until_ready()
@@ -241,7 +241,7 @@ class TestEnd:
         assert seconds < SOON_SECONDS
         assert exporter.wait_for("ended")
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
     def test_in_the_middle_of_a_blocked_refresh(
         self, dsn: str, tmp_path: Path, platform: psycopg.Connection[Any], number: signal.Signals
     ) -> None:

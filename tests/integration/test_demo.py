@@ -394,7 +394,14 @@ def _read_until(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError("".join(said))
 
 
-@pytest.mark.parametrize("farewell", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "farewell",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_the_demo_runs_is_scraped_and_leaves_nothing(sandbox, farewell):
     with sandbox.listening() as process:
         said = _read_until(process, READY)

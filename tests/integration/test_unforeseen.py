@@ -208,6 +208,7 @@ def test_an_index_is_missed_when_a_ledger_has_grown(books: Books, caplog: pytest
         assert [record.getMessage()[:14] for record in caplog.records] == ["no index leads"]
 
 
+@pytest.mark.slow
 def test_a_transaction_that_nobody_ends(books: Books, caplog: pytest.LogCaptureFixture) -> None:
     """Prepared and forgotten, say: what is kept for its sake has an end, that is told, and the walk finds what it brings."""
     with small(max_late_ids=40, piece_rows=20, mark_seconds_without_snapshot=30), Engine([books.dsn]) as engine:

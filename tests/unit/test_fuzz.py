@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.fuzz.__main__ import main
+
 ROOT = Path(__file__).parents[2]
 TARGETS = ("requests", "web-configuration", "configuration", "ledgers")
 WRONG = 2
@@ -46,11 +48,15 @@ def test_help_names_every_target() -> None:
         (["--atheris"], "unrecognized arguments: --atheris"),
     ],
 )
-def test_what_cannot_be_asked_is_told(arguments: list[str], said: str) -> None:
-    done = fuzz(*arguments)
+def test_what_cannot_be_asked_is_told(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fuzz", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
 
-    assert done.returncode == WRONG
-    assert done.stderr.splitlines()[-1] == f"python -m tests.fuzz: error: {said}"
+    assert ended.value.code == WRONG
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f": error: {said}")
 
 
 @pytest.mark.tools
