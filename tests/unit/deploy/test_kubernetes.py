@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -12,7 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -31,6 +31,11 @@ ANNOTATION_LIMIT = 256 * 1024
 """Bytes of an object's annotations, where `kubectl apply` keeps the object as it was given."""
 
 Manifest = dict[str, Any]
+
+
+def validator() -> Any:
+    """The module that validates by JSON schemas: imported where it is used, as that takes seconds."""
+    return importlib.import_module("jsonschema")
 
 
 def documents(text: str) -> list[Manifest]:
@@ -200,7 +205,7 @@ class TestSchemas:
     @each(["monitoring", "example"], place=folder_of)
     def test_what_the_operator_reads_is_valid(folder: str, crds: dict[str, Manifest]) -> None:
         manifests = [manifest for kind in crds for manifest in built(folder, kind)]
-        found = complaints(manifests, lambda manifest: jsonschema.validate(manifest, crds[manifest["kind"]]), named)
+        found = complaints(manifests, lambda manifest: validator().validate(manifest, crds[manifest["kind"]]), named)
 
         assert len(manifests) == 1 + len(list(RULES.glob("*.yml")))
         assert not found, "\n".join(found)
@@ -210,8 +215,8 @@ class TestSchemas:
         manifest = yaml.safe_load((HERE / "monitoring" / "service-monitor.yaml").read_text())
         manifest["spec"]["endpoints"][0]["intervall"] = "15s"
 
-        with pytest.raises(jsonschema.ValidationError, match="intervall"):
-            jsonschema.validate(manifest, crds["ServiceMonitor"])
+        with pytest.raises(validator().ValidationError, match="intervall"):
+            validator().validate(manifest, crds["ServiceMonitor"])
 
 
 each_deployment = each(["base", "example"], place=folder_of)
