@@ -53,7 +53,7 @@ def first_read(
         connection=connection,
         fingerprint=able.fingerprint,
         state=state,
-        newest=NewestRange(piece.where, ledger.sums(piece.rows, piece.where, question)),
+        newest=NewestRange(piece.where, piece.rows, ledger.sums(piece.rows, piece.where, question)),
         future=Range.of(end, END, ledger.sums(rows, Span(end, END), question), question.now.timestamp()),
         settled=settled,
         verifier=Verifier(ledger, tuning),

@@ -28,6 +28,7 @@ class Hints:
         self._explained: deque[tuple[float, int]] = deque()
         self._pause = tuning.hint_pause_seconds
         self._not_before = float("-inf")
+        self._is_followed = False
 
     def look(self, state: State, rows_known: int, explained: int, now: float) -> bool:
         """Tell whether to hurry, at a refresh; `explained` is how many updates it has found otherwise."""
@@ -58,14 +59,22 @@ class Hints:
             updated -= min(number, updated)
         return updated
 
+    def follow(self) -> None:
+        """Note that a hint is followed: everything is about to be verified."""
+        self._is_followed, self._unexplained = True, 0
+
     def end_cycle(self, now: float, *, is_clean: bool) -> None:
-        """Note that everything was verified, and whether nothing was to be corrected."""
-        self._baseline, self._unbalanced, self._unexplained = self._balance, 0, 0
-        if is_clean:
+        """Note that everything was verified, and whether nothing was to be corrected.
+
+        A cycle that follows no hint says nothing about hints, but for a correction.
+        """
+        if not is_clean:
+            self._pause, self._not_before = self._tuning.hint_pause_seconds, float("-inf")
+        elif self._is_followed:
+            self._is_followed = False
+            self._baseline, self._unbalanced = self._balance, 0
             self._not_before = now + self._pause
             self._pause = min(2 * self._pause, self._tuning.longest_hint_pause_seconds)
-        else:
-            self._pause, self._not_before = self._tuning.hint_pause_seconds, float("-inf")
 
 
 def _is_comparable(before: State, now: State) -> bool:

@@ -17,6 +17,7 @@ from exporter.reading.loaded import Loaded
 from exporter.reading.newest_range import NewestRange, newest_end, settled_start
 from exporter.reading.pieces import Piece
 from exporter.reading.tuning import Tuning
+from exporter.sums.days import MICROSECONDS_A_DAY
 from exporter.sums.range_sums import RangeSums
 from exporter.sums.ranges import END, Range
 
@@ -94,7 +95,10 @@ class Intake(Generic[R]):
             self._put_future(found.future)
         loaded.turn, loaded.state, loaded.question = evidence.counted.turn, evidence.state, question
         hint = loaded.hints.look(evidence.state, loaded.rows, changed, question.now.timestamp())
-        if evidence.is_reset or (hint and not loaded.verifier.is_hurried):
+        if hint and not loaded.verifier.is_hurried:
+            loaded.hints.follow()
+            loaded.verifier.hurry()
+        elif evidence.is_reset:
             loaded.verifier.hurry()
 
     def _settle_newest(self, dirty: set[int]) -> int:
@@ -116,13 +120,23 @@ class Intake(Generic[R]):
                 else []
             )
             if piece.where.start > former:  # more rows came than were read: the others are read from now on
-                ranges.insert(0, settled.empty(former, piece.where.start, self._question))
-                dirty.add(former)
+                gap = self._gap(former, piece.where.start)
+                dirty |= {each.start for each in gap}
+                ranges[:0] = gap
             settled.put(former, start, ranges)
         newest = [row for row in rows if row[1] >= start]
         where = Span(start, self._end)
-        self._loaded.newest = NewestRange(where, self._ledger.sums(newest, where, self._question))
+        self._loaded.newest = NewestRange(where, newest, self._ledger.sums(newest, where, self._question))
         return start
+
+    def _gap(self, start: int, end: int) -> list[Range[R]]:
+        """Return the ranges between two instants, of which only rows are known that were in the newest range before."""
+        settled, question = self._loaded.settled, self._question
+        known = [row for row in self._loaded.newest.rows if row[1] < end]
+        unit = 1 if self._ledger.split_at_midnight else MICROSECONDS_A_DAY
+        middle = max((row[1] // unit * unit + unit for row in known), default=start)
+        ranges = settled.made_of(known, Span(start, middle), question, len(known)) if known else []
+        return [*ranges, settled.empty(middle, end, question)] if middle < end else ranges
 
     def _put_future(self, rows: Result) -> None:
         where = Span(self._end, END)

@@ -209,7 +209,9 @@ class LedgerReader:
         if loaded is None or not self.is_complete:
             return 0
         cycles = loaded.verifier.cycles
-        findings = yield from loaded.verifier.step(loaded.settled.tiling, loaded.question, self._able)
+        findings = yield from loaded.verifier.step(
+            loaded.settled.tiling, loaded.settled.totals.rows, loaded.question, self._able
+        )
         corrections, rows = correct(self.ledger, loaded, findings)
         self.corrections += corrections
         self.rows_read += rows

@@ -22,6 +22,7 @@ class NewestRange(Generic[R]):
     """The newest rows of a ledger: where they are, and what they add up to."""
 
     where: Span
+    rows: Result
     sums: R
 
 

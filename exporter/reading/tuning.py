@@ -58,6 +58,8 @@ class Tuning:
     """How often it is asked again what server and relation can do: ledgers grow, indexes come and go."""
     verified_rows: int = 10_000
     """How many rows are verified after each refresh, by their fingerprints."""
+    small_ledger_rows: int = 100_000
+    """A ledger of up to this many rows is verified in two or three refreshes, so that an edit shows within a minute."""
     verified_by_reading: int = 500
     """How many rows, on average, are verified after each refresh by reading them."""
     hurried_rows: int = 100_000

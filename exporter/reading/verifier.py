@@ -54,9 +54,9 @@ class Verifier(Generic[R]):
         """Verify fast until one whole cycle, from the newest range on, has found nothing."""
         self.is_hurried, self._found_something, self._next = True, False, END
 
-    def step(self, tiling: Tiling[R], question: Question, able: Abilities) -> Dialogue[Findings[R]]:
-        """Verify the next ranges, and read those whose rows differ."""
-        run = self._run(tiling, able)
+    def step(self, tiling: Tiling[R], rows: int, question: Question, able: Abilities) -> Dialogue[Findings[R]]:
+        """Verify the next ranges, of `rows` in all, and read those whose rows differ."""
+        run = self._run(tiling, rows, able)
         suspects = yield from self._suspects(run, able)
         by_reading = self._to_be_read(tiling, able)
         pieces: list[tuple[Range[R], Piece]] = []
@@ -80,11 +80,13 @@ class Verifier(Generic[R]):
         if corrected:
             self._found_something = self.is_hurried = True
 
-    def _run(self, tiling: Tiling[R], able: Abilities) -> list[Range[R]]:
+    def _run(self, tiling: Tiling[R], rows: int, able: Abilities) -> list[Range[R]]:
         """Return the ranges whose turn it is: neighbours, in order of time, as many as a step pays for."""
         if able.fingerprint == "none" or not len(tiling):
             return []
-        budget = self._tuning.hurried_rows if self.is_hurried else self._tuning.verified_rows
+        is_small = rows <= self._tuning.small_ledger_rows
+        half = (rows + len(tiling) * _SMALL_COST) // 2 if is_small else 0
+        budget = self._tuning.hurried_rows if self.is_hurried else max(self._tuning.verified_rows, half)
         position = tiling.position(min(self._next, tiling.end) - 1)
         run = [tiling[position]]
         cost = run[0].sums.rows + _SMALL_COST

@@ -69,6 +69,7 @@ SMALL = Tuning(
     look_back_rows=40,
     turn_rows=4,
     verified_rows=60,
+    small_ledger_rows=0,
     verified_by_reading=3,
     hurried_rows=100,
     hurried_seconds=0,

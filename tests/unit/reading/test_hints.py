@@ -33,6 +33,7 @@ class Looker:
         return self.hints.look(state, self.rows, explained, self.now)
 
     def end_cycle(self, *, is_clean: bool = True) -> None:
+        self.hints.follow()
         self.hints.end_cycle(self.now, is_clean=is_clean)
 
 
@@ -111,13 +112,23 @@ class TestUpdates:
         assert not looker.look(counts(100, updated=5))
         assert looker.look(counts(100, updated=6))
 
-    def test_they_stay_a_hint_until_a_cycle_has_ended(self) -> None:
+    def test_they_stay_a_hint_until_that_is_followed(self) -> None:
         looker = Looker()
         looker.look(counts(100, updated=1))
         assert looker.look(counts(100, updated=1))
 
-        looker.end_cycle(is_clean=False)
+        looker.hints.follow()
         assert not looker.look(counts(100, updated=1))
+
+    def test_those_that_are_counted_while_a_hint_is_followed_are_another(self) -> None:
+        """What was verified before they came is not verified again in the same cycle."""
+        looker = Looker()
+        looker.look(counts(100, updated=1))
+        looker.hints.follow()
+        looker.look(counts(100, updated=2))
+        looker.hints.end_cycle(looker.now, is_clean=True)
+
+        assert looker.look(counts(100, updated=2), seconds=1000)
 
 
 class TestPauses:
@@ -134,6 +145,16 @@ class TestPauses:
             looker.end_cycle()
 
         assert pauses == [0, 50, 110, 230, 230, 230], "up to the longest"
+
+    def test_cycles_that_follow_no_hint_neither_pause_nor_end_one(self) -> None:
+        """Where verification goes on by itself, it has not answered what was counted meanwhile."""
+        looker = Looker()
+        for _ in range(5):
+            looker.hints.end_cycle(looker.now, is_clean=True)
+        assert self.hint(looker, 1, 10)
+        looker.hints.end_cycle(looker.now, is_clean=True)
+
+        assert self.hint(looker, 1, 10)
 
     def test_a_correction_ends_the_pause(self) -> None:
         looker = Looker()

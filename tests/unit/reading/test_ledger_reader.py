@@ -374,6 +374,25 @@ class TestQuestions:
         assert ledger.reader.corrections == 0
 
 
+class TestBursts:
+    @pytest.mark.parametrize("ids", [True, False])
+    def test_rows_that_were_seen_stay_while_the_rest_is_still_to_be_read(self, ids: bool) -> None:  # noqa: FBT001
+        ledger = Ledger(ids=ids)
+        ledger.server.book(*(ledger.question.microseconds - row * SECOND for row in range(20)), usd="1000")
+        ledger.refresh()
+        ledger.now += timedelta(seconds=600)
+        ledger.book(*(row * SECOND for row in range(300)))
+        seen = [20_000]
+        for _ in range(40):
+            ledger.server.hold(ledger.reader.refresh(ledger.question, ledger.connection))
+            seen.append(sum(spend.usd for _, _, spend in ledger.known().spend))
+            ledger.check_tiling()
+
+        assert seen == sorted(seen)
+        ledger.refresh()
+        ledger.check()
+
+
 class TestDaysToCome:
     @pytest.mark.parametrize("ids", [True, False])
     def test_more_rows_than_a_piece_holds_are_counted_once(self, ids: bool) -> None:  # noqa: FBT001

@@ -17,7 +17,9 @@ from exporter.sums.ranges import BEGINNING, Range
 from tests.support.plain_ledger import ABLE, MIDNIGHT, MINUTE, QUESTION, PlainLedger, PlainServer
 from tests.support.snapshots import TODAY
 
-TUNING = Tuning(verified_rows=100, verified_by_reading=0, hurried_rows=10_000, reread_rows=1000, range_rows=10)
+TUNING = Tuning(
+    verified_rows=100, small_ledger_rows=0, verified_by_reading=0, hurried_rows=10_000, reread_rows=1000, range_rows=10
+)
 
 
 class Walk:
@@ -37,7 +39,7 @@ class Walk:
     def step(self) -> Findings[Any]:
         """Verify what is next."""
         self.server.asked = []
-        return self.server.hold(self.verifier.step(self.settled.tiling, QUESTION, self.able))
+        return self.server.hold(self.verifier.step(self.settled.tiling, self.settled.totals.rows, QUESTION, self.able))
 
     def cycle(self) -> list[Findings[Any]]:
         """Verify until a cycle has ended."""
@@ -64,6 +66,13 @@ class TestFingerprints:
         assert [days(walk.step().same) for _ in range(4)] == [[3, 2, 1], [6, 5, 4], [9, 8, 7], [10]]
         assert walk.verifier.cycles == 1
         assert days(walk.step().same) == [3, 2, 1]
+
+    def test_a_small_ledger_is_verified_in_few_steps(self) -> None:
+        """So that an edit shows within a minute."""
+        walk = Walk(Tuning(verified_rows=1, small_ledger_rows=100, verified_by_reading=0))
+
+        assert len(walk.cycle()) == 3
+        assert len(Walk(replace(TUNING, verified_rows=1)).cycle()) == 11
 
     def test_it_asks_one_statement_and_reads_nothing(self) -> None:
         walk = Walk()
