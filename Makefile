@@ -21,10 +21,10 @@ check: $(VENV)/.made ## Check style and types, and run the unit tests that need 
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --quiet --check .
 	@$(VENV)/bin/mypy
-	@HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-10} $(PYTEST) -m "$(QUICK)" tests/unit
+	@HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-8} $(PYTEST) -m "$(QUICK)" tests/unit
 
 test: $(VENV)/.made ## Run the tests that need Python alone, on an embedded PostgreSQL 18.
-	@HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-10} $(PYTEST) -m "$(QUICK)"
+	@HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-8} $(PYTEST) -m "$(QUICK)"
 
 tools: ## Install what the other tests need (PostgreSQL, Prometheus and others) with apt and Go, after saying what.
 	@scripts/install-tools

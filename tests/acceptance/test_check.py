@@ -603,6 +603,7 @@ class TestServers:
 
         assert any("its clock is 90.0 s ahead of ours" in message for message in messages)
 
+    @pytest.mark.slow
     def test_a_replica_must_follow(self, server: postgres.Server, tmp_path: Path) -> None:
         """One that keeps up is as good as its primary; one that is cut off looks alive and stands still.
 

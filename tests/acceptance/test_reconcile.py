@@ -260,6 +260,7 @@ class TestPrometheus:
         assert "figures differ." in ended.stdout
 
 
+@pytest.mark.slow
 class TestStaleness:
     """A row that is deleted behind an exporter's back, outside what refreshes read, until the walk comes by."""
 

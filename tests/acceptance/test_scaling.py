@@ -203,6 +203,7 @@ def connected(server: postgres.Server) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_replica_is_read_and_takes_over(pair: tuple[postgres.Server, postgres.Server], tmp_path: Path) -> None:
     """The primary is left alone; when it dies and the replica is promoted, the exporter goes on without a failed refresh."""
     primary, replica = pair
@@ -222,6 +223,7 @@ def test_a_replica_is_read_and_takes_over(pair: tuple[postgres.Server, postgres.
         assert seen[sample("ledger_refresh_failures_total", ledger="cost")] == 0
 
 
+@pytest.mark.slow
 def test_a_primary_is_followed_through_a_failover(
     pair: tuple[postgres.Server, postgres.Server], tmp_path: Path
 ) -> None:

@@ -179,7 +179,11 @@ def at_the_end(past: Past) -> dict[Key, float]:
     return samples(past.step(COUNT - 1))
 
 
-@pytest.mark.parametrize(("seed", "options"), [*enumerate(OPTIONS.values())], ids=OPTIONS)
+@pytest.mark.parametrize(
+    ("seed", "options"),
+    [pytest.param(seed, each, marks=[pytest.mark.slow] if seed else []) for seed, each in enumerate(OPTIONS.values())],
+    ids=OPTIONS,
+)
 def test_every_step_tells_what_was_scraped(dsn: str, tell: Tell, seed: int, options: Options) -> None:
     """Every sample of every metric told, at every step of three days, the counters and what is folded included."""
     with sizes(history_chunk_rows=60):
@@ -201,6 +205,7 @@ def test_what_is_gone_on_with_tells_the_same(dsn: str, tell: Tell) -> None:
     assert differences(at_the_end(tell(Options(**FEW), dsn)), samples(past.step(COUNT - 1))) == []
 
 
+@pytest.mark.slow
 def test_more_rows_of_one_instant_than_are_read_at_once_are_read(dsn: str, tell: Tell) -> None:
     """A day's allocations, and charges of a whole hour."""
     fill(dsn, 5)

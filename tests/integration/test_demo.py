@@ -416,6 +416,7 @@ def test_the_demo_runs_is_scraped_and_leaves_nothing(sandbox, farewell):
     assert sandbox.leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_demo_stopped_while_it_loads_leaves_nothing(sandbox):
     with sandbox.demo("--days=400", "--scale=1", f"--web.listen-address=127.0.0.1:{sandbox.port}") as process:
         eventually(sandbox.processes, "nothing was started")
@@ -427,6 +428,7 @@ def test_a_demo_stopped_while_it_loads_leaves_nothing(sandbox):
     assert sandbox.leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_killed_leaves_nothing_either(sandbox):
     with sandbox.listening() as process:
         _read_until(process, READY)
@@ -462,6 +464,7 @@ def test_a_taken_port_is_said_at_once(sandbox):
     assert sandbox.leftovers() == []
 
 
+@pytest.mark.slow
 def test_book_only_fills_a_database_and_books_until_told_to_stop(sandbox, empty):
     with sandbox.demo("--book-only", f"--dsn={empty}") as process:
         _read_until(process, "Booking.")

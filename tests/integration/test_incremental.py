@@ -437,7 +437,8 @@ def test_a_transaction_may_stay_open_for_as_long_as_it_likes(books: Books, rows:
         check([books.dsn], now, engine.caught_up(now))
 
 
-@pytest.mark.parametrize("cache", [1, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", [1, 50])
 def test_twelve_writers_lose_nothing(server: postgres.Server, cache: int) -> None:
     """Rows commit after newer ids are visible, all the time, on all days: after the last refresh each was counted."""
     name = server.create_database()

@@ -36,7 +36,7 @@ def spent(published: dict[Key, float]) -> float:
     return sum(number for (name, _), number in published.items() if name == "ledger_spend_usd_total")
 
 
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", [0, 1, *(pytest.param(at, marks=pytest.mark.slow) for at in range(2, 6))])
 @pytest.mark.parametrize("step", ["add", "remove"])
 def test_no_memory_while_figures_are_added_up(books: Books, step: str, at: int) -> None:
     """Half of what was read has been taken in: the ledger is read anew, and no figure is wrong for good."""
