@@ -31,7 +31,7 @@ tools: ## Install what the other tests need (PostgreSQL, Prometheus and others) 
 
 test-all: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run all tests but the nightly ones. `make tools` comes first.
 	@scripts/install-tools --check
-	@$(PYTEST) -m "not nightly"
+	@HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-12} $(PYTEST) -m "not nightly"
 	@scripts/test-dates
 
 test-versions: $(VENV)/.made $(VENV)/.release $(VENV)/.fuzz $(VENV)/.docs ## Run the nightly tests: second servers, large histories, 60 days.

@@ -85,6 +85,7 @@ class DatabaseReader:
         ]
         found: dict[LedgerName, Reading] = {}
         has_dropped = False
+        again: set[LedgerName] = set()
         while left := [ledger for ledger in due if ledger not in found]:
             started = perf_counter()
             work = partial(self._read_all, left, question, found, deadline)
@@ -93,6 +94,8 @@ class DatabaseReader:
             if isinstance(problem, Problem) and problem.kind == "statement" and not has_dropped:
                 has_dropped = True
                 self._source.drop_statements()  # the next attempt has a new connection
+            elif isinstance(problem, Problem) and (other := self._to_be_probed(problem, left)) and not again & other:
+                again |= other  # it may be a view by now, or have other columns: it is asked about, and read alone
             elif isinstance(problem, Problem):
                 seconds = perf_counter() - started
                 rest = [ledger for ledger in left if ledger not in found]
@@ -101,6 +104,13 @@ class DatabaseReader:
         for ledger, reading in found.items():
             self._reads[ledger].note(failed=reading.part is None)
         return [self._with_health(reading) for reading in found.values()]
+
+    def _to_be_probed(self, problem: Problem, ledgers: Sequence[LedgerName]) -> set[LedgerName]:
+        """Return the ledger whose query was refused, if one was, and let it be probed."""
+        found = {ledger for ledger in ledgers if ledger == problem.owner and problem.kind == "query"}
+        for ledger in found:
+            self.ledgers[ledger].distrust()
+        return found
 
     def _read_all(
         self, ledgers: Sequence[LedgerName], question: Question, found: dict[LedgerName, Reading], deadline: float
@@ -149,6 +159,7 @@ class DatabaseReader:
         part = self._attempts.run("reading a ledger failed unexpectedly", [reader], read, ledger=ledger)
         reading = Reading(ledger, self._source.name, perf_counter() - started, reader.rows_read - before)
         if isinstance(part, Problem):
+            reader.distrust()
             prefix = f"source {self._source.name}: "
             is_named = not part.foreseen or part.words.startswith(prefix)
             return replace(reading, error=part.words if is_named else prefix + part.words)

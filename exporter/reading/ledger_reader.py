@@ -48,6 +48,10 @@ class LedgerReader:
         """Return to the state before anything was loaded."""
         self.loaded = None
 
+    def distrust(self) -> None:
+        """Ask again what server and relation can do before the next reading: after an error they may be others."""
+        self._probed = None
+
     # What is known
 
     @property

@@ -233,6 +233,16 @@ class TestFailures:
             assert error.endswith(f"SQLSTATE {state}")
             assert error.startswith("source main: ")
 
+    def test_a_table_that_becomes_a_view_is_read_on(self, database: str, platform: psycopg.Connection[Any]) -> None:
+        """A view has no versions of rows: what is asked of it is another question, from the same refresh on."""
+        with refreshing(database) as refresher:
+            refresh(refresher, 0)
+            with platform.transaction():
+                platform.execute("alter table cost_ledger rename to charges")
+                platform.execute("create view cost_ledger as select * from charges")
+
+            assert [up(refresh(refresher, seconds)) for seconds in (15, 30)] == [ALL_UP] * 2
+
     def test_a_refused_query_raises_its_code_and_owner(self, database: str) -> None:
         ledger = CostLedger(source="main").model_copy(update={"relation": "nowhere"})
         with source(database) as one, pytest.raises(SourceError) as refused, one.snapshot() as transaction:
