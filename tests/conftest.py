@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator, Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Helpers say what they saw, as tests do. They have to be named before the first of them is imported.
 pytest.register_assert_rewrite("tests.support")
@@ -15,10 +15,13 @@ pytest.register_assert_rewrite("tests.support")
 from tests.support import postgres, tools  # noqa: E402
 from tests.support.ledgers import create_ledgers  # noqa: E402
 
-# `HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 pytest` looks for new trouble; a plain run repeats the same examples.
+# `HYPOTHESIS_EXAMPLES=500 HYPOTHESIS_RANDOM=1 pytest` looks for new trouble; a plain run repeats the same examples. With fewer,
+# as in `make test`, an example that fails is not made smaller: that can take minutes, and a plain run of the test does it.
+EXAMPLES, USUAL_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "25")), 25
 settings.register_profile(
     "ledgers",
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "25")),
+    max_examples=EXAMPLES,
+    phases=[phase for phase in Phase if phase is not Phase.shrink or EXAMPLES >= USUAL_EXAMPLES],
     derandomize="HYPOTHESIS_RANDOM" not in os.environ,
     deadline=None,
     print_blob=True,
