@@ -216,9 +216,14 @@ class TestNumbers:
         with pytest.raises(ValidationError, match="must not be shorter than interval"):
             RefreshConfig(interval="1m", max_age="59s")  # type: ignore[arg-type]
 
-    def test_refreshes_leave_the_database_time_to_breathe(self) -> None:
-        with pytest.raises(ValidationError, match="at least 100ms"):
-            RefreshConfig(interval="99ms")  # type: ignore[arg-type]
+    def test_values_do_not_vanish_while_a_refresh_waits(self) -> None:
+        with pytest.raises(ValidationError, match="must not be shorter than timeout"):
+            RefreshConfig(interval="1s", timeout="1m", max_age="59s")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["interval", "timeout"])
+    def test_refreshes_leave_the_database_time_to_breathe(self, name: str) -> None:
+        with pytest.raises(ValidationError, match=f"{name} must be at least 100ms"):
+            RefreshConfig(**{name: "99ms"})  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(" * 5000 + ")" * 5000])
     def test_a_pattern_that_is_no_regular_expression_is_refused(self, pattern: str) -> None:
