@@ -170,7 +170,7 @@ def _fit(column: str, expression: str, kind: str, cast: str, key: str) -> Iterat
             yield note(
                 f"is {kind}: ids that are no whole numbers do not tell which rows are new",
                 key,
-                "nothing need be done; rows booked late for an earlier instant show within one walk over the ledger",
+                "nothing need be done; rows booked late for an earlier instant show once the ledger is verified",
             )
     elif cast == "::text":
         if bare not in _ANY_TEXT:

@@ -174,7 +174,7 @@ _CONSEQUENCE = {
     "created_at": "the ledger is read whole at each refresh",
     "day": "the ledger is read whole at each refresh",
     "id": "looking for late rows reads the ledger whole at each refresh",
-    "updated_at": "scores that come later are shown after one walk over the ledger, not at the next refresh",
+    "updated_at": "scores that come later are shown once the ledger is verified, not at the next refresh",
 }
 
 

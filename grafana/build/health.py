@@ -290,7 +290,7 @@ def corrections() -> timeseries.Panel:
     found = _per_hour("ledger_corrections_total")
     panel = graph(
         "Corrections per hour",
-        "Differences between settled rows and what was published, found and put right by the walk over the ledger: edits, deletions, "
+        "Differences between settled rows and what was published, found and put right by verification: edits, deletions, "
         "moves. Dotted: how many an hour an alert takes for usual.",
         COUNT,
         [

@@ -229,7 +229,7 @@ class TestIndexes:
         installed.execute("drop index impact_ledger_updated_at_idx")
         missing = installed.check().only("ledgers.impact.columns.updated_at", "note")
 
-        assert "scores that come later are shown after one walk" in missing["message"]
+        assert "scores that come later are shown once the ledger is verified" in missing["message"]
         assert missing["statements"] == ["CREATE INDEX CONCURRENTLY ON public.impact_ledger (updated_at);"]
 
     def test_an_expression_is_indexed_as_it_is_mapped(self, installed: Installation) -> None:
