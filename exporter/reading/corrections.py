@@ -30,7 +30,9 @@ def correct(ledger: Ledger[Any, R, Any], loaded: Loaded[R], findings: Findings[R
         corrections += not is_same
         loaded.verifier.note(corrected=not is_same)
         rows += len(piece.rows)
-    settled.join(settled.still_known(findings.same), settled.settling_from(question))
+    # What is still to be read again keeps its place: joined with others it would be forgotten.
+    same = [each for each in findings.same if each.start not in loaded.dirty]
+    settled.join(settled.still_known(same), settled.settling_from(question))
     return corrections, rows
 
 

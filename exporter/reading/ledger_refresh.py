@@ -84,7 +84,7 @@ class LedgerRefresh(Generic[R]):
         size = max(self._tuning.piece_rows, 4 * loaded.newest.sums.rows)
         start, end = loaded.newest.where.start, END if self._has_small_future else self._end
         piece = yield from self._pieces.read(Span(start, end), self._question, self._able, size)
-        if piece.where.start > self._end:  # days to come have many rows now
+        if piece.where.start >= self._end:  # days to come have many rows now
             piece = yield from self._pieces.read(Span(start, self._end), self._question, self._able, size)
         return piece
 

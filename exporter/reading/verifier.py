@@ -46,13 +46,17 @@ class Verifier(Generic[R]):
         self._next_read = END
         self._saved_rows = 0
         self._found_something = False
+        self._is_to_be_repeated = False
         self.is_hurried = False
         self.is_clean = True
         self.cycles = 0
 
     def hurry(self) -> None:
         """Verify fast until one whole cycle, from the newest range on, has found nothing."""
-        self.is_hurried, self._found_something, self._next = True, False, END
+        if self.is_hurried:
+            self._is_to_be_repeated = True  # begun again at each reset, a cycle would never end
+        else:
+            self.is_hurried, self._found_something, self._next = True, False, END
 
     def step(self, tiling: Tiling[R], rows: int, question: Question, able: Abilities) -> Dialogue[Findings[R]]:
         """Verify the next ranges, of `rows` in all, and read those whose rows differ."""
@@ -141,5 +145,6 @@ class Verifier(Generic[R]):
 
     def _end_cycle(self) -> None:
         self.is_clean = not self._found_something
-        self.is_hurried, self._found_something = self.is_hurried and self._found_something, False
+        self.is_hurried = self.is_hurried and (self._found_something or self._is_to_be_repeated)
+        self._found_something = self._is_to_be_repeated = False
         self.cycles += 1

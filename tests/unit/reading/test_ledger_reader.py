@@ -350,6 +350,37 @@ class TestQuestions:
 
         ledger.check()
 
+    def test_ranges_that_are_to_be_read_again_are_not_joined(self, ledger: Ledger) -> None:
+        """Time may change what rows mean, which no fingerprint tells. A joined one begins elsewhere, and would be forgotten."""
+        ledger.walk()
+        loaded = ledger.reader.loaded
+        assert loaded is not None
+        day = loaded.settled.tiling.find(ledger.question.microseconds - 10 * DAY)
+        assert day is not None
+        where = Span(day.start, day.end)
+        rows = [row for row in ledger.server.rows if where.start <= row[1] < where.end]
+        loaded.settled.put(where.start, where.end, loaded.settled.made_of(rows, where, ledger.question, 2))
+        first, *_, last = [each for each in loaded.settled if where.start <= each.start < where.end]
+        loaded.dirty.add(last.start)
+        for _ in range(20):
+            ledger.verify()
+
+        assert loaded.settled.still_there({last.start}) == {last.start}
+        assert loaded.settled.still_there({first.start}) == {first.start}
+
+    def test_a_new_connection_at_every_refresh_keeps_verification_going(self, ledger: Ledger) -> None:
+        """Late rows are not found by their ids then, as another server may answer."""
+        ledger.reader = LedgerReader(ledger.ledger, replace(TUNING, hurried_rows=60, verified_by_reading=0))
+        ledger.reader.abilities = ABLE
+        ledger.walk()
+        ledger.book(19 * DAY)
+        for _ in range(60):
+            ledger.connection += 1
+            ledger.server.hold(ledger.reader.refresh(ledger.question, ledger.connection))
+            ledger.verify()
+
+        ledger.check()
+
     def test_verification_is_one_question_where_nothing_differs(self, ledger: Ledger) -> None:
         ledger.refresh()
         asked = self.asked(ledger, ledger.verify)
