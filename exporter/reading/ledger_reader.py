@@ -154,11 +154,8 @@ class LedgerReader:
     def refresh(self, question: Question, connection: int) -> Dialogue[Part]:
         """Read what is new and return what is known of the whole ledger. `connection` differs on every new connection."""
         loaded = self.loaded
-        if loaded is not None and (
-            question.today < loaded.question.today  # what days were put together cannot be taken apart
-            or loaded.fingerprint != self._able.fingerprint
-        ):
-            loaded = None
+        if loaded is not None and question.today < loaded.question.today:
+            loaded = None  # what days were put together cannot be taken apart
         if loaded is None:
             self.loaded = yield from first_read(self.ledger, self._tuning, self._able, question, connection)
             self.rows_read += self.loaded.newest.sums.rows + self.loaded.future.sums.rows
@@ -166,6 +163,9 @@ class LedgerReader:
             refresh = LedgerRefresh(self.ledger, self._tuning, self._able, loaded, question)
             self.rows_read += yield from refresh.run(connection)
             loaded.connection = connection
+            if loaded.fingerprint != self._able.fingerprint:  # all ranges differ by another one: all are read again
+                loaded.fingerprint = self._able.fingerprint
+                loaded.verifier.hurry()
         return self._part(question)
 
     def _part(self, question: Question) -> Part:
